@@ -1,0 +1,130 @@
+/* The table of the runtime's metrics: names, units and help texts. Constant. */
+#include "pipeline/telemetry/ids.h"
+
+#define PER_SIGNAL(name, help_before, help_after)                                                  \
+    {                                                                                              \
+        {name "_spans", "{span}", help_before " spans " help_after, SL_COUNTER, 1},                \
+            {name "_metric_points", "{datapoint}", help_before " metric points " help_after,       \
+             SL_COUNTER, 1},                                                                       \
+            {name "_log_records", "{record}", help_before " log records " help_after, SL_COUNTER,  \
+             1},                                                                                   \
+        {                                                                                          \
+            name "_profile_samples", "{sample}", help_before " profile samples " help_after,       \
+                SL_COUNTER, 1                                                                      \
+        }                                                                                          \
+    }
+
+static const struct metric_def of_signal[METRICS_OF_SIGNAL][4] = {
+    [METRIC_RECEIVER_ACCEPTED] = PER_SIGNAL("otelcol_receiver_accepted", "Number of",
+                                            "successfully pushed into the pipeline."),
+    [METRIC_RECEIVER_REFUSED] = PER_SIGNAL("otelcol_receiver_refused", "Number of",
+                                           "that could not be pushed into the pipeline."),
+    [METRIC_RECEIVER_FAILED] =
+        PER_SIGNAL("otelcol_receiver_failed", "Number of",
+                   "that failed to be processed by the receiver due to internal errors."),
+    [METRIC_EXPORTER_SENT] =
+        PER_SIGNAL("otelcol_exporter_sent", "Number of", "successfully sent to destination."),
+    [METRIC_EXPORTER_SEND_FAILED] = PER_SIGNAL("otelcol_exporter_send_failed", "Number of",
+                                               "in failed attempts to send to destination."),
+    [METRIC_EXPORTER_ENQUEUE_FAILED] = PER_SIGNAL("otelcol_exporter_enqueue_failed", "Number of",
+                                                  "failed to be added to the sending queue."),
+};
+
+static const struct metric_def ids[METRIC_IDS] = {
+    [METRIC_EXPORTER_QUEUE_SIZE] = {"otelcol_exporter_queue_size", "{batch}",
+                                    "Current size of the sending queue, in the unit of its sizer.",
+                                    SL_GAUGE, 1},
+    [METRIC_EXPORTER_QUEUE_CAPACITY] = {"otelcol_exporter_queue_capacity", "{batch}",
+                                        "Capacity of the sending queue, in the unit of its sizer.",
+                                        SL_GAUGE, 1},
+    [METRIC_EXPORTER_IN_FLIGHT_REQUESTS] =
+        {"otelcol_exporter_in_flight_requests", "{request}",
+         "Number of export requests currently in flight, those that wait for a retry included.",
+         SL_GAUGE, 1},
+    [METRIC_PROCESSOR_INCOMING_ITEMS] = {"otelcol_processor_incoming_items", "{item}",
+                                         "Number of items passed to the processor.", SL_COUNTER, 1},
+    [METRIC_PROCESSOR_OUTGOING_ITEMS] = {"otelcol_processor_outgoing_items", "{item}",
+                                         "Number of items emitted from the processor.", SL_COUNTER,
+                                         1},
+    [METRIC_BATCH_SIZE_TRIGGER] = {"otelcol_processor_batch_batch_size_trigger_send", "{time}",
+                                   "Number of times the batch was sent due to a size trigger.",
+                                   SL_COUNTER, 1},
+    [METRIC_BATCH_TIMEOUT_TRIGGER] =
+        {"otelcol_processor_batch_timeout_trigger_send", "{time}",
+         "Number of times the batch was sent due to a timeout trigger.", SL_COUNTER, 1},
+    [METRIC_BATCH_CARDINALITY] = {"otelcol_processor_batch_metadata_cardinality", "{combination}",
+                                  "Number of distinct metadata value combinations being processed.",
+                                  SL_GAUGE, 1},
+    [METRIC_PROCESS_UPTIME] = {"otelcol_process_uptime", "s", "Uptime of the process.", SL_COUNTER,
+                               1000000000},
+    [METRIC_PROCESS_CPU] = {"otelcol_process_cpu_seconds", "s",
+                            "Total CPU user and system time in seconds.", SL_COUNTER, 1000000000},
+    [METRIC_PROCESS_RSS] = {"otelcol_process_memory_rss", "By",
+                            "Total physical memory (resident set size).", SL_GAUGE, 1},
+    [METRIC_PROCESS_HEAP_ALLOC] = {"otelcol_process_runtime_heap_alloc_bytes", "By",
+                                   "Bytes that the program holds from malloc.", SL_GAUGE, 1},
+    [METRIC_PROCESS_SYS_MEMORY] = {"otelcol_process_runtime_total_sys_memory_bytes", "By",
+                                   "Bytes that malloc obtained from the operating system.",
+                                   SL_GAUGE, 1},
+    [METRIC_ITEMS] = {"sluice_items_total", "{item}",
+                      "Items that ended, or were handed on, at a component, by outcome and reason.",
+                      SL_COUNTER, 1},
+    [METRIC_HELD_ITEMS] = {"sluice_held_items", "{item}",
+                           "Items that a component holds: taken in and not yet ended.", SL_GAUGE,
+                           1},
+    [METRIC_HELD_BYTES] = {"sluice_held_bytes", "By", "Payload bytes that a component holds.",
+                           SL_GAUGE, 1},
+    [METRIC_BUDGET_LIMIT] = {"sluice_memory_budget_limit_bytes", "By",
+                             "The process's memory budget; 0: none.", SL_GAUGE, 1},
+    [METRIC_BUDGET_USED] = {"sluice_memory_budget_used_bytes", "By",
+                            "Bytes of the memory budget that are in use.", SL_GAUGE, 1},
+    [METRIC_BUDGET_POOLED] = {"sluice_memory_pooled_bytes", "By",
+                              "Bytes in payload buffers that are kept for reuse.", SL_GAUGE, 1},
+    [METRIC_LOG_SUPPRESSED] = {"sluice_log_lines_suppressed_total", "{line}",
+                               "Log lines left out by sampling.", SL_COUNTER, 1},
+    [METRIC_SERIES_REFUSED] = {"sluice_metric_series_refused_total", "{series}",
+                               "Series that could not be made, above the bound for example.",
+                               SL_COUNTER, 1},
+};
+
+static int signal_index(uint32_t signal)
+{
+    switch (signal) {
+    case SL_TRACES:
+        return 0;
+    case SL_METRICS:
+        return 1;
+    case SL_LOGS:
+        return 2;
+    case SL_PROFILES:
+        return 3;
+    default:
+        return -1;
+    }
+}
+
+const struct metric_def *metric_of_signal(enum metric_of_signal id, uint32_t signal)
+{
+    int i = signal_index(signal);
+    return i < 0 ? NULL : &of_signal[id][i];
+}
+
+const struct metric_def *metric_id(enum metric_id id)
+{
+    return &ids[id];
+}
+
+const char *metric_signal_name(uint32_t signal)
+{
+    static const char *const names[] = {"traces", "metrics", "logs", "profiles"};
+    int i = signal_index(signal);
+    return i < 0 ? "other" : names[i];
+}
+
+const char *metric_outcome_name(int32_t outcome)
+{
+    static const char *const names[SL_OUTCOMES] = {
+        [SL_DELIVERED] = "delivered", [SL_ABSORBED] = "absorbed", [SL_DROPPED] = "dropped",
+        [SL_EXPIRED] = "expired",     [SL_FAILED] = "failed",     [SL_REJECTED] = "rejected"};
+    return outcome >= 0 && outcome < SL_OUTCOMES ? names[outcome] : "unknown";
+}
