@@ -92,7 +92,7 @@ static void test_refusals(void **state)
     memset(value, 'x', sizeof value);
     value[METRIC_VALUE_MAX + 1] = 0;
     for (int i = 0; i <= METRIC_LABELS_MAX; i++)
-        many[i] = (struct metric_label){"abcdefghi" + i, "1"};
+        many[i] = (struct metric_label){&"abcdefghi"[i], "1"};
 
     assert_null(metrics_series(metrics, &bad_name, NULL, 0));
     assert_null(metrics_series(metrics, &bad_kind, NULL, 0));
@@ -157,10 +157,10 @@ static void test_ids(void **state)
     assert_string_equal(metric_of_signal(METRIC_EXPORTER_ENQUEUE_FAILED, SL_LOGS)->name,
                         "otelcol_exporter_enqueue_failed_log_records");
     assert_null(metric_of_signal(METRIC_EXPORTER_SENT, 64));
-    for (int i = 0; i < METRICS_OF_SIGNAL; i++, made += 4)
+    for (uint32_t i = 0; i < METRICS_OF_SIGNAL; i++, made += 4)
         for (uint32_t signal = SL_TRACES; signal <= SL_PROFILES; signal *= 2)
             assert_non_null(metrics_series(metrics, metric_of_signal(i, signal), NULL, 0));
-    for (int i = 0; i < METRIC_IDS; i++, made++) {
+    for (uint32_t i = 0; i < METRIC_IDS; i++, made++) {
         assert_non_null(metric_id(i)->help);
         assert_non_null(metrics_series(metrics, metric_id(i), NULL, 0));
     }

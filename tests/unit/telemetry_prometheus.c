@@ -101,8 +101,8 @@ static void test_suffixes(void **state)
         .units = true, .type_suffix = true, .scope = true, .version = "0.1.0"};
     struct page *page = page_of(metrics, &options);
     static const char *const lines[] = {
-        "otelcol_exporter_queue_size{data_type=\"traces\",exporter=\"otlp/2\",otel_scope_name="
-        "\"sluice\",otel_scope_schema_url=\"\",otel_scope_version=\"0.1.0\"} 3\n",
+        "\notelcol_exporter_queue_size{data_type=\"traces\",exporter=\"otlp/2\",otel_scope_",
+        "otel_scope_schema_url=\"\",otel_scope_version=\"0.1.0\"} 3\n",
         "\notelcol_process_cpu_seconds_total{otel_scope_name=\"sluice\",",
         "\n# TYPE otelcol_process_memory_rss_bytes gauge\n",
         "\n# TYPE otelcol_process_uptime_seconds_total counter\n",
