@@ -68,17 +68,28 @@ int net_accept(int listener)
     return fd;
 }
 
-int net_connect(const char *address)
+int net_try(const char *address)
 {
     struct sockaddr_in a;
     if (!parse(address, &a)) {
         errno = EINVAL;
-        return fail("connect to", address, -1);
+        return -1;
     }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&a, sizeof a) ||
-        fcntl(fd, F_SETFL, O_NONBLOCK))
-        return fail("connect to", address, fd);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, (const struct sockaddr *)&a, sizeof a) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
+        int problem = errno;
+        close(fd);
+        errno = problem;
+        return -1;
+    }
     set_no_delay(fd);
     return fd;
+}
+
+int net_connect(const char *address)
+{
+    int fd = net_try(address);
+    return fd >= 0 ? fd : fail("connect to", address, -1);
 }

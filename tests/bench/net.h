@@ -7,5 +7,6 @@
 int net_listen(const char *address);
 int net_accept(int listener); /* -1 when nobody waits */
 int net_connect(const char *address);
+int net_try(const char *address); /* as net_connect, without a message */
 
 #endif
