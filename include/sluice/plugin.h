@@ -492,13 +492,15 @@ typedef struct sl_listen {
     void (*done)(const sl_host *, int32_t fd);
 } sl_listen;
 
-/* Readiness of file descriptors, on the instance's lane (type->on_fd). */
+/* Readiness of file descriptors, on the instance's lane (type->on_fd). One shot: after on_fd the
+ * instance watches again when it wants to hear more. Stop watching before closing the descriptor.
+ */
 #define SL_POLL "sluice.poll/1"
 enum { SL_POLL_READ = 1, SL_POLL_WRITE = 2 };
 typedef struct sl_poll {
     uint32_t size;
     uint32_t reserved;
-    /* [lane] Watches, changes, or with events 0 no longer watches the descriptor. */
+    /* [lane] Watches for events, or with 0 no longer watches the descriptor. */
     int32_t (*watch)(const sl_host *, int32_t fd, uint32_t events);
 } sl_poll;
 
@@ -781,7 +783,8 @@ typedef struct sl_type {
     void (*on_fd)(void *instance, int32_t fd, uint32_t events);   /* [lane] */
     void (*on_note)(void *instance, sl_bytes key, sl_bytes note); /* [lane] before any delivery */
 
-    /* Exporters: the host owns queue, consumers and backoff. What `send` has not claimed when it
+    /* Exporters: the host owns queue, consumers and backoff. `stop` makes a `send` that still runs
+     * return soon. What `send` has not claimed when it
      * returns ends by its status: SL_OK delivered; REJECTED, INVALID, TOO_LARGE, DENIED,
      * UNSUPPORTED rejected; any other is tried again after retry_after_ns or the backoff, with only
      * what is still unclaimed. The host keeps the delivery. [blocking] */

@@ -1,0 +1,256 @@
+/* Building the graph from the service's config: types are found and loaded, components made,
+ * pipelines joined. Control thread; every problem is reported, not only the first. */
+#include "pipeline/graph/build.h"
+#include "pipeline/graph/component.h"
+#include "pipeline/graph/sink.h"
+#include "pipeline/plugins/loader.h"
+#include <stdlib.h>
+
+const sl_type *find_type(struct runtime *r, uint32_t kind, sl_bytes name, uint32_t signals,
+                         sl_error *error)
+{
+    const struct plugin_file *file;
+    const struct plugin *plugin;
+    if (plugin_registry_find(r->registry, kind, name, &file, error) != SL_OK ||
+        plugin_load(r->loader, file->path, &plugin, error) != SL_OK)
+        return NULL;
+    const sl_type *type = plugin_type(plugin, kind, name, signals);
+    if (!type)
+        (void)sl_fail(error, SL_ERR_NOT_FOUND, "%s does not have %s \"%.*s\"", file->path,
+                      service_kind_name(kind), (int)name.n, (const char *)name.p);
+    return type;
+}
+
+static struct component *made(const struct graph *g, const struct service_component *sc)
+{
+    for (uint32_t i = 0; i < g->n_components; i++)
+        if (g->components[i]->kind == sc->kind && !strcmp(g->components[i]->id, sc->id))
+            return g->components[i];
+    return NULL;
+}
+
+static void make_components(struct graph *g, const struct service_config *s,
+                            struct config_diagnostics *d)
+{
+    for (uint32_t i = 0; i < s->n_components; i++) {
+        const struct service_component *sc = &s->components[i];
+        if (!sc->used)
+            continue;
+        sl_error error = {.size = sizeof error};
+        const sl_type *type = find_type(g->runtime, sc->kind, sl_str(sc->type), 0, &error);
+        if (!type) {
+            diagnostics_add(d, CONFIG_ERROR, sc->at, "%s \"%s\": %s", service_kind_name(sc->kind),
+                            sc->id, error.text);
+            continue;
+        }
+        struct component *c = component_create(g, g->runtime, type, sc, d);
+        if (c)
+            g->components[g->n_components++] = c;
+    }
+}
+
+/* Does the component take part in the pipeline's signal? */
+static bool takes_signal(const struct component *c, const struct service_ref *ref, uint32_t signal,
+                         bool as_receiver, struct config_diagnostics *d)
+{
+    const uint32_t out = c->type->signals_out ? c->type->signals_out : c->type->signals;
+    const uint32_t mask =
+        c->kind == SL_KIND_connector && as_receiver ? out : c->type->signals;
+    if (mask & signal)
+        return true;
+    char list[64] = "";
+    for (uint32_t i = 0; i < SIGNALS; i++)
+        if (mask & 1u << i) {
+            const size_t n = strlen(list);
+            (void)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "",
+                           service_signal_name(1u << i));
+        }
+    diagnostics_add(d, CONFIG_ERROR, ref->at, "%s \"%s\" does not %s %s; it does %s",
+                    service_kind_name(c->kind), c->id, as_receiver ? "give" : "take",
+                    service_signal_name(signal), list);
+    return false;
+}
+
+static bool add_to_outlet(struct component *c, struct pipeline *p)
+{
+    struct outlet *o = &c->outlets[signal_index(p->signal)];
+    struct pipeline **more = realloc(o->pipelines, (o->n + 1) * sizeof *more);
+    if (!more)
+        return false;
+    o->pipelines = more;
+    o->pipelines[o->n++] = p;
+    return true;
+}
+
+static bool needs_affinity(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->n_processors; i++)
+        if (p->processors[i]->type->flags & SL_TRACE_AFFINITY)
+            return true;
+    return false;
+}
+
+/* What a lane may have waiting before its senders are told to wait: enough for a few large
+ * requests, and never a large part of the budget. */
+static uint64_t input_limit(const struct runtime *r, uint32_t n_lanes)
+{
+    const uint64_t usual = UINT64_C(4) << 20;
+    const uint64_t budget = memory_limit(r->memory);
+    const uint64_t share = budget ? budget / 16 / n_lanes : usual;
+    return share < usual ? (share ? share : 1) : usual;
+}
+
+static void make_pipeline(struct graph *g, struct pipeline *p, const struct service_pipeline *sp,
+                          struct config_diagnostics *d)
+{
+    *p = (struct pipeline){.memory = g->runtime->memory, .signal = sp->signal};
+    p->id = strdup(sp->id);
+    p->processors = calloc(sp->n_processors + 1, sizeof *p->processors);
+    p->exporters = calloc(sp->n_exporters + 1, sizeof *p->exporters);
+    if (!p->id || !p->processors || !p->exporters) {
+        diagnostics_no_memory(d);
+        return;
+    }
+    if (sp->journal)
+        diagnostics_add(d, CONFIG_ERROR, sp->at,
+                        "pipeline \"%s\": journal is not supported by this version", sp->id);
+    for (uint32_t i = 0; i < sp->n_processors; i++) {
+        struct component *c = made(g, sp->processors[i].component);
+        if (c && takes_signal(c, &sp->processors[i], sp->signal, false, d))
+            p->processors[p->n_processors++] = c;
+    }
+    const uint32_t s = signal_index(sp->signal);
+    for (uint32_t i = 0; i < sp->n_exporters; i++) {
+        struct component *c = made(g, sp->exporters[i].component);
+        if (!c || !takes_signal(c, &sp->exporters[i], sp->signal, false, d))
+            continue;
+        if (c->kind == SL_KIND_exporter && !c->sinks[s] && !(c->sinks[s] = sink_create(c, sp->signal)))
+            diagnostics_no_memory(d);
+        p->exporters[p->n_exporters++] = c;
+    }
+    for (uint32_t i = 0; i < sp->n_receivers; i++) {
+        struct component *c = made(g, sp->receivers[i].component);
+        if (c && takes_signal(c, &sp->receivers[i], sp->signal, true, d) && !add_to_outlet(c, p))
+            diagnostics_no_memory(d);
+    }
+    p->n_lanes = sp->lanes ? sp->lanes : 1;
+    p->trace_affinity = needs_affinity(p);
+    p->input_limit = input_limit(g->runtime, p->n_lanes);
+}
+
+/* Orders the pipelines so that each comes before those that its connectors feed; a circle of
+ * connectors would pass the same data round for ever. */
+static void order_pipelines(struct graph *g, const struct service_config *s,
+                            struct config_diagnostics *d)
+{
+    uint32_t placed = 0;
+    while (placed < g->n_pipelines) {
+        const uint32_t before = placed;
+        for (uint32_t i = 0; i < g->n_pipelines; i++) {
+            struct pipeline *p = &g->pipelines[i];
+            bool ready = true;
+            for (uint32_t o = 0; o < placed; o++)
+                ready &= g->order[o] != p;
+            for (uint32_t k = 0; ready && k < g->n_pipelines; k++) {
+                const struct pipeline *from = &g->pipelines[k];
+                bool is_placed = false;
+                for (uint32_t o = 0; o < placed; o++)
+                    is_placed |= g->order[o] == from;
+                ready = is_placed || !pipeline_feeds(from, p);
+            }
+            if (ready)
+                g->order[placed++] = p;
+        }
+        if (placed == before) {
+            diagnostics_add(d, CONFIG_ERROR, s->pipelines[0].at,
+                            "the connectors join pipelines in a circle; data would never leave it");
+            return;
+        }
+    }
+}
+
+static int32_t ack_of_pipeline(const struct pipeline *p)
+{
+    int32_t ack = SL_ACK_TAKEN;
+    bool holds = false;
+    for (uint32_t i = 0; i < p->n_processors; i++)
+        holds |= (p->processors[i]->type->flags & SL_HOLDS) != 0;
+    for (uint32_t i = 0; i < p->n_exporters; i++) {
+        const struct component *c = p->exporters[i];
+        if (c->kind == SL_KIND_connector) {
+            for (uint32_t s = 0; s < SIGNALS; s++)
+                if (c->outlets[s].ack > ack)
+                    ack = c->outlets[s].ack;
+            continue;
+        }
+        /* An exporter without a queue answers at once; the sender waits for that, as it does in the
+         * Collector, unless a processor lets the data rest in between. */
+        const bool explicit = (c->type->flags & SL_QUEUE) != 0;
+        if (c->exporter->sending_queue.wait_for_result && (explicit || !holds))
+            ack = SL_ACK_SETTLED;
+    }
+    return ack;
+}
+
+static void decide_acks(struct graph *g)
+{
+    for (uint32_t i = g->n_pipelines; i--;) { /* those that are fed first */
+        const struct pipeline *p = g->order[i];
+        const int32_t ack = ack_of_pipeline(p);
+        for (uint32_t k = 0; k < g->n_components; k++) {
+            struct outlet *o = &g->components[k]->outlets[signal_index(p->signal)];
+            for (uint32_t n = 0; n < o->n; n++)
+                if (o->pipelines[n] == p && ack > o->ack)
+                    o->ack = ack;
+        }
+    }
+}
+
+bool pipeline_feeds(const struct pipeline *from, const struct pipeline *to)
+{
+    for (uint32_t i = 0; i < from->n_exporters; i++) {
+        const struct component *c = from->exporters[i];
+        const struct outlet *o = &c->outlets[signal_index(to->signal)];
+        for (uint32_t k = 0; c->kind == SL_KIND_connector && k < o->n; k++)
+            if (o->pipelines[k] == to)
+                return true;
+    }
+    return false;
+}
+
+bool build_graph(struct graph *g, const struct service_config *s, struct config_diagnostics *d)
+{
+    g->components = calloc(s->n_components + 1, sizeof *g->components);
+    g->pipelines = calloc(s->n_pipelines + 1, sizeof *g->pipelines);
+    g->order = calloc(s->n_pipelines + 1, sizeof *g->order);
+    g->extensions = calloc(s->n_extensions + 1, sizeof *g->extensions);
+    if (!g->components || !g->pipelines || !g->order || !g->extensions) {
+        diagnostics_no_memory(d);
+        return false;
+    }
+    make_components(g, s, d);
+    for (uint32_t i = 0; i < s->n_extensions; i++) {
+        struct component *c = made(g, s->extensions[i].component);
+        if (c)
+            g->extensions[g->n_extensions++] = c;
+    }
+    for (uint32_t i = 0; i < s->n_pipelines; i++)
+        make_pipeline(g, &g->pipelines[g->n_pipelines++], &s->pipelines[i], d);
+    if (diagnostics_failed(d))
+        return false;
+    order_pipelines(g, s, d);
+    if (diagnostics_failed(d))
+        return false;
+    decide_acks(g);
+    for (uint32_t i = 0; i < g->n_pipelines; i++) {
+        struct pipeline *p = &g->pipelines[i];
+        p->lanes = calloc(p->n_lanes, sizeof *p->lanes);
+        for (uint32_t l = 0; l < p->n_lanes; l++) {
+            if (!p->lanes || lane_init(&p->lanes[l], p, l) != SL_OK) {
+                diagnostics_no_memory(d);
+                return false;
+            }
+        }
+    }
+    return true;
+}

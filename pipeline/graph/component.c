@@ -1,0 +1,257 @@
+/* Components: config, lifecycle, status, and the way of an offer into the graph. */
+#include "pipeline/graph/component.h"
+#include "pipeline/delivery/metadata.h"
+#include "pipeline/graph/host.h"
+#include "pipeline/graph/lane.h"
+#include "pipeline/graph/sink.h"
+#include "pipeline/telemetry/log.h"
+#include <stdlib.h>
+
+enum { EXPORTER_PARTS = 3 };
+
+static int32_t bind_config(struct component *c, const struct service_component *sc,
+                           struct config_diagnostics *d)
+{
+    struct config_part parts[1 + EXPORTER_PARTS] = {
+        {.fields = c->type->fields, .size = c->type->config_size}};
+    uint32_t n = 0;
+    if (c->kind == SL_KIND_exporter)
+        exporter_config_parts(c->type, parts + 1, &n);
+    char what[160];
+    (void)snprintf(what, sizeof what, "%s \"%s\"", service_kind_name(c->kind), c->id);
+    int32_t status = config_bind(what, sc->node, sc->at, parts, 1 + n, NULL, d, &c->bound);
+    if (status != SL_OK)
+        return status;
+    c->config = parts[0].out;
+    if (c->kind == SL_KIND_exporter) {
+        sl_error error = {.size = sizeof error};
+        struct exporter_config *e = calloc(1, sizeof *e);
+        if (!e) {
+            diagnostics_no_memory(d);
+            return SL_ERR_NOMEM;
+        }
+        c->exporter = e;
+        status = exporter_config_finish(c->type, parts + 1, e, &error);
+        if (status != SL_OK)
+            diagnostics_add(d, CONFIG_ERROR, sc->at, "%s: %s", what, error.text);
+    }
+    return status;
+}
+
+struct component *component_create(struct graph *g, struct runtime *r, const sl_type *type,
+                                   const struct service_component *sc,
+                                   struct config_diagnostics *d)
+{
+    struct component *c = calloc(1, sizeof *c);
+    char *id = strdup(sc->id);
+    if (!c || !id) {
+        free(c);
+        free(id);
+        diagnostics_no_memory(d);
+        return NULL;
+    }
+    c->runtime = r;
+    c->graph = g;
+    c->id = id;
+    c->kind = sc->kind;
+    c->type = type;
+    c->log_fields[0] = log_text("otelcol.component.id", c->id);
+    c->log_fields[1] = log_text("otelcol.component.kind", service_kind_name(c->kind));
+    atomic_init(&c->status, SL_STATUS_OK);
+    pthread_mutex_init(&c->mutex, NULL);
+    pthread_cond_init(&c->jobs_done, NULL);
+    host_init(&c->host, c, NULL);
+    if (bind_config(c, sc, d) != SL_OK)
+        goto failed;
+    if (c->config)
+        ((sl_base *)c->config)->host = &c->host.pub;
+    c->self = c->config;
+    sl_error error = {.size = sizeof error};
+    if (type->create) {
+        void *self = NULL;
+        if (type->create(c->config, &self, &error) != SL_OK)
+            goto refused;
+        c->self = self;
+    }
+    c->state = COMPONENT_CREATED;
+    if (type->prepare && type->prepare(c->self, &error) != SL_OK)
+        goto refused;
+    return c;
+
+refused:
+    diagnostics_add(d, CONFIG_ERROR, sc->at, "%s \"%s\": %s", service_kind_name(c->kind), c->id,
+                    error.text[0] ? error.text : "refused its configuration");
+failed:
+    component_destroy(c);
+    return NULL;
+}
+
+int32_t component_start(struct component *c, sl_error *error)
+{
+    sl_error own = {.size = sizeof own};
+    const int32_t status = c->type->start ? c->type->start(c->self, &own) : SL_OK;
+    if (status != SL_OK)
+        return sl_fail(error, status, "%s \"%s\": %s", service_kind_name(c->kind), c->id,
+                       own.text[0] ? own.text : "cannot start");
+    c->state = COMPONENT_RUNNING;
+    return SL_OK;
+}
+
+void component_drain(struct component *c, int64_t deadline_ns)
+{
+    if (c->state != COMPONENT_RUNNING)
+        return;
+    c->state = COMPONENT_DRAINING;
+    if (c->type->drain)
+        c->type->drain(c->self, deadline_ns);
+}
+
+void component_stop(struct component *c)
+{
+    if (c->state == COMPONENT_NEW || c->state == COMPONENT_STOPPED)
+        return;
+    c->state = COMPONENT_STOPPED;
+    if (c->type->stop)
+        c->type->stop(c->self);
+    pthread_mutex_lock(&c->mutex);
+    while (c->jobs)
+        pthread_cond_wait(&c->jobs_done, &c->mutex);
+    pthread_mutex_unlock(&c->mutex);
+}
+
+void component_destroy(struct component *c)
+{
+    if (!c)
+        return;
+    component_stop(c);
+    if (c->state != COMPONENT_NEW && c->type->destroy)
+        c->type->destroy(c->self);
+    for (uint32_t i = 0; i < SIGNALS; i++) {
+        sink_destroy(c->sinks[i]);
+        free(c->outlets[i].pipelines);
+    }
+    config_free(c->bound);
+    pthread_cond_destroy(&c->jobs_done);
+    pthread_mutex_destroy(&c->mutex);
+    free((void *)(uintptr_t)c->exporter);
+    free(c->storage_path);
+    free((void *)(uintptr_t)c->id);
+    free(c);
+}
+
+void component_report(struct component *c, int32_t status, const char *text)
+{
+    static const char *const names[] = {"", "starting", "ok", "recoverable error",
+                                        "permanent error", "fatal error"};
+    if (status < SL_STATUS_STARTING || status > SL_STATUS_FATAL)
+        return;
+    pthread_mutex_lock(&c->mutex);
+    (void)snprintf(c->status_text, sizeof c->status_text, "%s", text ? text : "");
+    pthread_mutex_unlock(&c->mutex);
+    const int32_t before = atomic_exchange(&c->status, status);
+    if (status != before && status >= SL_STATUS_RECOVERABLE) {
+        const sl_log_field fields[] = {log_text("status", names[status]),
+                                       log_text("error", text ? text : "")};
+        log_write(c->runtime->log, status == SL_STATUS_RECOVERABLE ? SL_LOG_WARN : SL_LOG_ERROR,
+                  sl_str("Component status changed"), (struct log_fields){c->log_fields, 2},
+                  (struct log_fields){fields, 2});
+    }
+    graph_status_changed(c->graph);
+    if (status == SL_STATUS_FATAL && c->runtime->fatal)
+        c->runtime->fatal(c->runtime->fatal_arg, c->id, text ? text : "");
+}
+
+void component_job_begins(struct component *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->jobs++;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+void component_job_ends(struct component *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    if (--c->jobs == 0)
+        pthread_cond_broadcast(&c->jobs_done);
+    pthread_mutex_unlock(&c->mutex);
+}
+
+/* ---- offers ---- */
+
+static void settle_empty(struct payload *payload, const sl_hear *hear, uint64_t cookie)
+{
+    const sl_result r = {.size = sizeof r};
+    payload_unref(payload);
+    if (hear && hear->taken)
+        hear->taken(hear->ctx, cookie, &r);
+    if (hear && hear->settled)
+        hear->settled(hear->ctx, cookie, &r);
+}
+
+int32_t component_offer(struct component *c, struct payload *payload, const sl_metadata *metadata,
+                        const sl_hear *hear, uint64_t cookie)
+{
+    struct outlet *outlet = &c->outlets[signal_index(payload->pub.signal)];
+    if (!outlet->n)
+        return SL_ERR_UNSUPPORTED;
+    if (!graph_takes(c->graph))
+        return SL_ERR_SHUTDOWN;
+    if (!payload->pub.items) { /* never reaches a plugin */
+        settle_empty(payload, hear, cookie);
+        return SL_OK;
+    }
+    const int32_t status = outlet_room(outlet, hear, NULL);
+    if (status != SL_OK)
+        return status;
+    metadata = metadata ? metadata_ref(metadata) : metadata_empty(clock_wall(c->runtime->clock));
+    if (!metadata)
+        return SL_ERR_NOMEM;
+    struct ledger *ledger = &c->ledgers[signal_index(payload->pub.signal)];
+    struct delivery *root = delivery_root(payload, metadata, hear, cookie, ledger);
+    if (!root) {
+        metadata_unref(metadata);
+        return SL_ERR_NOMEM;
+    }
+    ledger_add(&ledger->received, payload->pub.items);
+    struct delivery *run = hear && hear->taken ? root : NULL;
+    if (run)
+        delivery_run_begin(run, true);
+    outlet_push(outlet, root, run);
+    if (run)
+        delivery_run_over(run);
+    return SL_OK;
+}
+
+int32_t outlet_room(struct outlet *o, const sl_hear *hear, struct lane *waiter)
+{
+    for (uint32_t i = 0; i < o->n; i++) {
+        const int32_t status = pipeline_room(o->pipelines[i], hear, waiter);
+        if (status != SL_OK)
+            return status;
+    }
+    return SL_OK;
+}
+
+void outlet_push(struct outlet *o, struct delivery *d, struct delivery *run)
+{
+    enum { FEW = 8 };
+    struct delivery *few[FEW];
+    struct delivery **branches = few;
+    int32_t status = o->n ? SL_OK : SL_ERR_UNSUPPORTED;
+    few[0] = d;
+    if (o->n > FEW && !(branches = malloc(o->n * sizeof *branches)))
+        status = SL_ERR_NOMEM;
+    else if (o->n > 1)
+        status = delivery_fork(d, o->n, branches);
+    if (status != SL_OK) {
+        const struct ending e = {.outcome = SL_FAILED,
+                                 .status = status,
+                                 .why = o->n ? "no_memory" : "no_pipeline"};
+        delivery_finish(d, &e, NULL);
+    } else {
+        for (uint32_t i = 0; i < o->n; i++)
+            pipeline_push(o->pipelines[i], branches[i], run);
+    }
+    if (branches != few)
+        free(branches);
+}

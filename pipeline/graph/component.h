@@ -1,0 +1,23 @@
+/* Components: one entry of the config file each. Lifecycle on the control thread. */
+#ifndef SLUICE_PIPELINE_COMPONENT_H
+#define SLUICE_PIPELINE_COMPONENT_H
+#include "pipeline/graph/graph.h"
+
+/* Binds the config and calls create and prepare; reasons of a refusal go to `d`. NULL then. */
+struct component *component_create(struct graph *, struct runtime *, const sl_type *,
+                                   const struct service_component *, struct config_diagnostics *d);
+int32_t component_start(struct component *, sl_error *);
+void component_drain(struct component *, int64_t deadline_ns);
+void component_stop(struct component *);
+void component_destroy(struct component *);
+
+/* [any] */
+int32_t component_offer(struct component *, struct payload *, const sl_metadata *,
+                        const sl_hear *, uint64_t cookie);
+void component_report(struct component *, int32_t status, const char *text);
+void component_job_begins(struct component *);
+void component_job_ends(struct component *);
+
+/* [any] The metrics page; ledgers and queues are read when it is asked for. */
+void component_write_metrics(struct runtime *, void (*write)(void *, sl_bytes), void *ctx);
+#endif

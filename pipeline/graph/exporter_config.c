@@ -1,0 +1,118 @@
+/* The keys that every exporter has from the host: timeout, sending_queue, retry_on_failure; names
+ * and defaults are the collector's (exporterhelper, configretry). Control thread. */
+#include "pipeline/graph/sink.h"
+
+static const char *const sizers[] = {"requests", "items", "bytes", NULL};
+
+static const sl_field queue_fields[] = {
+    SL_BOOL(struct queue_config, enabled, "Queue data before it is sent.", .def.u = 1),
+    SL_BOOL(struct queue_config, wait_for_result,
+            "Answer the sender only when the destination has answered."),
+    SL_BOOL(struct queue_config, block_on_overflow,
+            "Make senders wait while the queue is full, instead of refusing new data."),
+    SL_U32(struct queue_config, num_consumers, "Requests that are sent at the same time.",
+           .def.u = 10, SL_RANGE(u, 1, 1000)),
+    SL_ENUM(struct queue_config, sizer, sizers, "What queue_size counts."),
+    SL_U64(struct queue_config, queue_size, "Size of the queue, in units of sizer.",
+           .def.u = 1000, SL_RANGE(u, 1, UINT64_C(1) << 50)),
+    SL_TEXT(struct queue_config, storage, "Extension that keeps the queue on disk."),
+    SL_RAW(struct queue_config, batch, "Merge requests in the queue."),
+    SL_END,
+};
+static const sl_struct queue_struct = {sizeof(struct queue_config), 0, queue_fields};
+
+static const sl_field retry_fields[] = {
+    SL_BOOL(struct retry_config, enabled, "Send again what a destination could not take.",
+            .def.u = 1),
+    SL_DURATION(struct retry_config, initial_interval, "Wait before the first retry.",
+                .def.i = INT64_C(5000000000), SL_RANGE(i, 0, INT64_C(3600000000000))),
+    SL_F64(struct retry_config, randomization_factor, "Spread of each wait, as a part of it.",
+           .def.f = 0.5, SL_RANGE(f, 0, 1)),
+    SL_F64(struct retry_config, multiplier, "Growth of the wait from retry to retry.",
+           .def.f = 1.5, SL_RANGE(f, 0, 1000)),
+    SL_DURATION(struct retry_config, max_interval, "Longest wait between retries.",
+                .def.i = INT64_C(30000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
+    SL_DURATION(struct retry_config, max_elapsed_time,
+                "Give up after this time since the first attempt; 0: never.",
+                .def.i = INT64_C(300000000000), SL_RANGE(i, 0, INT64_MAX)),
+    SL_END,
+};
+static const sl_struct retry_struct = {sizeof(struct retry_config), 0, retry_fields};
+
+struct with_queue {
+    struct queue_config sending_queue;
+};
+static const sl_field with_queue_fields[] = {
+    SL_STRUCT(struct with_queue, sending_queue, &queue_struct, "The queue in front of it."),
+    SL_END,
+};
+struct with_retry {
+    struct retry_config retry_on_failure;
+};
+static const sl_field with_retry_fields[] = {
+    SL_STRUCT(struct with_retry, retry_on_failure, &retry_struct, "Retries."),
+    SL_END,
+};
+struct with_timeout {
+    int64_t timeout;
+};
+static const sl_field with_timeout_5s[] = {
+    SL_DURATION(struct with_timeout, timeout, "Longest time that one attempt may take; 0: none.",
+                .def.i = INT64_C(5000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
+    SL_END,
+};
+static const sl_field with_timeout_30s[] = {
+    SL_DURATION(struct with_timeout, timeout, "Longest time that one attempt may take; 0: none.",
+                .def.i = INT64_C(30000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
+    SL_END,
+};
+
+void exporter_config_parts(const sl_type *type, struct config_part *parts, uint32_t *n_parts)
+{
+    uint32_t n = 0;
+    if (type->flags & SL_QUEUE)
+        parts[n++] = (struct config_part){with_queue_fields, sizeof(struct with_queue), NULL};
+    if (type->flags & SL_RETRY)
+        parts[n++] = (struct config_part){with_retry_fields, sizeof(struct with_retry), NULL};
+    if (type->flags & SL_TIMEOUT)
+        parts[n++] = (struct config_part){type->timeout_ns == INT64_C(30000000000)
+                                              ? with_timeout_30s
+                                              : with_timeout_5s,
+                                          sizeof(struct with_timeout), NULL};
+    *n_parts = n;
+}
+
+int32_t exporter_config_finish(const sl_type *type, const struct config_part *parts,
+                               struct exporter_config *out, sl_error *error)
+{
+    uint32_t n = 0;
+    /* Without a queue each send is waited for, so senders are made to wait and nothing is refused;
+     * such exporters (files, consoles) take one delivery after another. */
+    *out = (struct exporter_config){
+        .sending_queue = {.wait_for_result = 1, .block_on_overflow = 1, .num_consumers = 1,
+                          .queue_size = 16}};
+    if (type->flags & SL_QUEUE) {
+        const struct queue_config *q = &((const struct with_queue *)parts[n++].out)->sending_queue;
+        if (q->enabled) {
+            out->sending_queue = *q;
+        } else {
+            out->sending_queue.num_consumers = q->num_consumers;
+            out->sending_queue.queue_size = q->num_consumers;
+        }
+        if (q->batch && q->batch->kind)
+            return sl_fail(error, SL_ERR_UNSUPPORTED,
+                           "sending_queue.batch is not supported by this version; use the batch "
+                           "processor");
+        if (q->storage.n)
+            return sl_fail(error, SL_ERR_UNSUPPORTED,
+                           "sending_queue.storage is not supported by this version");
+    }
+    if (type->flags & SL_RETRY) {
+        out->retry_on_failure = ((const struct with_retry *)parts[n++].out)->retry_on_failure;
+        if (out->retry_on_failure.max_interval < out->retry_on_failure.initial_interval)
+            out->retry_on_failure.max_interval = out->retry_on_failure.initial_interval;
+    }
+    if (type->flags & SL_TIMEOUT)
+        out->timeout = ((const struct with_timeout *)parts[n++].out)->timeout;
+    return SL_OK;
+}

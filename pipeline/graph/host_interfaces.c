@@ -1,0 +1,184 @@
+/* The host's optional interfaces: sockets, metrics, other plugins, storage, budget, descriptors,
+ * the process. Each function states its thread in plugin.h. */
+#include "pipeline/graph/component.h"
+#include "pipeline/graph/host.h"
+#include "pipeline/graph/lane.h"
+#include "pipeline/graph/sockets.h"
+#include "pipeline/plugins/loader.h"
+#include "pipeline/process/loop.h"
+#include "pipeline/telemetry/metrics.h"
+#include "pipeline/telemetry/prometheus.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static struct component *component_of(const sl_host *h)
+{
+    return host_of(h)->component;
+}
+
+/* ---- SL_LISTEN ---- */
+
+static int32_t listen_open(const sl_host *h, sl_bytes endpoint, sl_bytes transport, int32_t *fd,
+                           sl_error *error)
+{
+    return sockets_open(component_of(h)->runtime->sockets, endpoint, transport, fd, error);
+}
+
+static void listen_done(const sl_host *h, int32_t fd)
+{
+    sockets_done(component_of(h)->runtime->sockets, fd);
+}
+
+static const sl_listen listen_table = {
+    .size = sizeof listen_table, .open = listen_open, .done = listen_done};
+
+/* ---- SL_METRICS_INTERFACE ---- */
+
+static sl_metric *metrics_metric(const sl_host *h, uint32_t kind, const char *name,
+                                 const char *help, const char *label, const char *value)
+{
+    const struct component *c = component_of(h);
+    const struct metric_def def = {.name = name, .help = help, .kind = kind};
+    const struct metric_label labels[] = {
+        {service_kind_name(c->kind), c->id},
+        {label, value},
+    };
+    return (sl_metric *)metrics_series(c->runtime->metrics, &def, labels, label ? 2 : 1);
+}
+
+static void metrics_add(sl_metric *m, int64_t n)
+{
+    metric_add((struct metric *)m, n);
+}
+
+static void metrics_set(sl_metric *m, int64_t n)
+{
+    metric_set((struct metric *)m, n);
+}
+
+static const sl_metrics metrics_table = {
+    .size = sizeof metrics_table, .metric = metrics_metric, .add = metrics_add, .set = metrics_set};
+
+/* ---- SL_PLUGINS ---- */
+
+static int32_t plugins_load(const sl_host *h, const char *file, const char *id, const void **out,
+                            sl_error *error)
+{
+    const struct runtime *r = component_of(h)->runtime;
+    const struct plugin_file *found;
+    const struct plugin *plugin;
+    int32_t status = plugin_registry_file(r->registry, sl_str(file), &found, error);
+    if (status != SL_OK)
+        return status;
+    status = plugin_load(r->loader, found->path, &plugin, error);
+    if (status != SL_OK)
+        return status;
+    *out = plugin->interface_of ? plugin->interface_of(id) : NULL;
+    return *out ? SL_OK
+                : sl_fail(error, SL_ERR_NOT_FOUND, "plugin \"%s\" has no interface \"%s\"",
+                          found->path, id);
+}
+
+static const sl_plugins plugins_table = {.size = sizeof plugins_table, .load = plugins_load};
+
+/* ---- SL_STORAGE ---- */
+
+static int32_t storage_directory(const sl_host *h, const char **path, sl_error *error)
+{
+    struct component *c = component_of(h);
+    const char *base = c->runtime->state_directory;
+    if (!base)
+        return sl_fail(error, SL_ERR_NOT_FOUND, "the process has no state directory");
+    if (!c->storage_path) {
+        const size_t room = strlen(base) + strlen(c->id) + 16;
+        char *made = malloc(room);
+        if (!made)
+            return sl_fail(error, SL_ERR_NOMEM, "no memory");
+        const int n = snprintf(made, room, "%s/%s-", base, service_kind_name(c->kind));
+        char *to = made + n;
+        for (const char *p = c->id; *p; p++) /* ids hold one slash at most */
+            *to++ = *p == '/' ? '@' : *p;
+        *to = 0;
+        if (mkdir(made, 0700) && errno != EEXIST) {
+            const int32_t status = sl_fail(error, SL_ERR_IO, "cannot make \"%s\": %s", made,
+                                           strerror(errno));
+            free(made);
+            return status;
+        }
+        c->storage_path = made;
+    }
+    *path = c->storage_path;
+    return SL_OK;
+}
+
+static const sl_storage storage_table = {
+    .size = sizeof storage_table, .directory = storage_directory};
+
+/* ---- SL_BUDGET ---- */
+
+static bool budget_reserve(const sl_host *h, uint64_t bytes)
+{
+    return memory_reserve(component_of(h)->runtime->memory, bytes);
+}
+
+static void budget_give_back(const sl_host *h, uint64_t bytes)
+{
+    memory_give_back(component_of(h)->runtime->memory, bytes);
+}
+
+static const sl_budget budget_table = {
+    .size = sizeof budget_table, .reserve = budget_reserve, .give_back = budget_give_back};
+
+/* ---- SL_POLL ---- */
+
+static int32_t poll_watch(const sl_host *h, int32_t fd, uint32_t events)
+{
+    struct instance *in = host_of(h)->instance;
+    struct loop *loop = component_of(h)->runtime->loop;
+    if (!in || !loop)
+        return SL_ERR_UNSUPPORTED;
+    return loop_watch(loop, in, fd, events);
+}
+
+static const sl_poll poll_table = {.size = sizeof poll_table, .watch = poll_watch};
+
+/* ---- SL_PROCESS ---- */
+
+static bool process_healthy(const sl_host *h)
+{
+    return graph_healthy(component_of(h)->graph);
+}
+
+static int64_t process_up_since(const sl_host *h)
+{
+    return graph_up_since(component_of(h)->graph);
+}
+
+static void process_write_metrics(const sl_host *h, void (*write)(void *, sl_bytes), void *ctx)
+{
+    component_write_metrics(component_of(h)->runtime, write, ctx);
+}
+
+static const sl_process process_table = {.size = sizeof process_table,
+                                         .healthy = process_healthy,
+                                         .up_since = process_up_since,
+                                         .write_metrics = process_write_metrics};
+
+const void *host_interface(const sl_host *h, const char *id)
+{
+    static const struct {
+        const char *id;
+        const void *interface;
+    } all[] = {
+        {SL_LISTEN, &listen_table},   {SL_METRICS_INTERFACE, &metrics_table},
+        {SL_PLUGINS, &plugins_table}, {SL_STORAGE, &storage_table},
+        {SL_BUDGET, &budget_table},   {SL_POLL, &poll_table},
+        {SL_PROCESS, &process_table},
+    };
+    (void)h;
+    for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(all[i].id, id))
+            return all[i].interface;
+    return NULL;
+}

@@ -1,0 +1,481 @@
+/* Lanes: the queue, who runs it, and the walk of a delivery through the processors. The functions
+ * below the line "running" are entered only by whoever runs the lane. */
+#include "pipeline/graph/lane.h"
+#include "pipeline/delivery/metadata.h"
+#include "pipeline/graph/sink.h"
+#include "pipeline/graph/transcode.h"
+#include <stdlib.h>
+
+enum { TURNS = 32 }; /* deliveries that a passer-by runs before the worker takes over */
+
+/* A component without `open` is called with itself, from several lanes at once; which instance that
+ * is can only be known from the thread. */
+static _Thread_local struct instance *current_instance;
+
+struct instance *lane_current_instance(void)
+{
+    return current_instance;
+}
+
+/* ---- running ---- */
+
+static void run_at(struct lane *, uint32_t position, struct delivery *);
+static void run_instance(struct instance *, struct delivery *);
+
+static struct ledger *ledger_of(const struct instance *i)
+{
+    return &i->component->ledgers[signal_index(i->lane->pipeline->signal)];
+}
+
+static bool outputs_have_room(struct lane *lane)
+{
+    const struct pipeline *p = lane->pipeline;
+    for (uint32_t i = 0; i < p->n_exporters; i++) {
+        const struct output *o = &lane->outputs[i];
+        if (o->sink) {
+            if (!sink_has_room(o->sink, lane))
+                return false;
+            continue;
+        }
+        if (o->instance->parked_first || o->instance->shut || o->instance->refused)
+            return false;
+        for (uint32_t s = 0; s < SIGNALS; s++)
+            if (outlet_room(&o->instance->component->outlets[s], NULL, lane) != SL_OK)
+                return false;
+    }
+    return true;
+}
+
+/* May a delivery be handed to the processor at `position` without piling up behind it? Where the
+ * answer is no, the lane will be poked. */
+static bool has_room_at(struct lane *lane, uint32_t position)
+{
+    for (uint32_t i = position; i < lane->pipeline->n_processors; i++) {
+        const struct instance *in = lane->instances[i];
+        if (in->parked_first || in->shut || in->refused)
+            return false;
+        if (in->component->type->flags & SL_HOLDS)
+            return true;
+    }
+    return outputs_have_room(lane);
+}
+
+/* Is there room behind the instance? */
+static bool has_room_after(struct instance *in)
+{
+    if (in->position < in->lane->pipeline->n_processors)
+        return has_room_at(in->lane, in->position + 1);
+    for (uint32_t s = 0; s < SIGNALS; s++)
+        if (outlet_room(&in->component->outlets[s], NULL, in->lane) != SL_OK)
+            return false;
+    return true;
+}
+
+static void park(struct instance *in, struct delivery *d)
+{
+    struct lane *lane = in->lane;
+    if (d == lane->current) { /* its first run goes on later */
+        d->run = lane->current_run;
+        lane->current_run = NULL;
+    }
+    d->next = NULL;
+    if (in->parked_last)
+        in->parked_last->next = d;
+    else
+        in->parked_first = d;
+    in->parked_last = d;
+    in->n_parked++;
+}
+
+static void fail(struct delivery *d, int32_t status, const char *why, struct ledger *ledger)
+{
+    const struct ending e = {.outcome = SL_FAILED, .status = status, .why = why};
+    delivery_finish(d, &e, ledger);
+}
+
+static bool is_for_good(int32_t status)
+{
+    return status == SL_ERR_REJECTED || status == SL_ERR_INVALID || status == SL_ERR_TOO_LARGE;
+}
+
+static void call_process(struct instance *in, struct delivery *d)
+{
+    const sl_type *type = in->component->type;
+    struct ledger *ledger = ledger_of(in);
+    int32_t status = delivery_decode(in->component, &d);
+    if (status != SL_OK) {
+        fail(d, status, "decode", ledger);
+        return;
+    }
+    const uint32_t items = d->pub.items;
+    ledger_add(&ledger->received, items);
+    holder_add(&in->held, d);
+    struct instance *outer = current_instance;
+    current_instance = in;
+    status = type->process(in->self, &d->pub);
+    current_instance = outer;
+    if (status == SL_OK)
+        return;
+    /* not taken: the handle is still the host's */
+    if (status == SL_ERR_FULL) {
+        atomic_fetch_sub_explicit(&ledger->received, items, memory_order_relaxed);
+        holder_remove(d);
+        in->refused = true;
+        park(in, d);
+        return;
+    }
+    const struct ending e = {.outcome = is_for_good(status) ? SL_REJECTED : SL_FAILED,
+                             .status = status,
+                             .why = "refused"};
+    delivery_finish(d, &e, ledger);
+}
+
+static void run_instance(struct instance *in, struct delivery *d)
+{
+    if (in->parked_first || in->shut || in->refused)
+        park(in, d);
+    else
+        call_process(in, d);
+}
+
+static void run_outputs(struct lane *lane, struct delivery *d)
+{
+    const struct pipeline *p = lane->pipeline;
+    struct delivery *few[8];
+    struct delivery **branches = few;
+    int32_t status = SL_OK;
+    few[0] = d;
+    if (p->n_exporters > 8 && !(branches = malloc(p->n_exporters * sizeof *branches)))
+        status = SL_ERR_NOMEM;
+    else if (p->n_exporters > 1)
+        status = delivery_fork(d, p->n_exporters, branches);
+    if (status != SL_OK) {
+        fail(d, status, "no_memory", NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_exporters; i++) {
+        if (lane->outputs[i].sink)
+            sink_push(lane->outputs[i].sink, branches[i]);
+        else
+            run_instance(lane->outputs[i].instance, branches[i]);
+    }
+    if (branches != few)
+        free(branches);
+}
+
+static void run_at(struct lane *lane, uint32_t position, struct delivery *d)
+{
+    if (position < lane->pipeline->n_processors)
+        run_instance(lane->instances[position], d);
+    else
+        run_outputs(lane, d);
+}
+
+int32_t lane_forward(struct instance *in, struct delivery *d)
+{
+    holder_remove(d);
+    ledger_add(&ledger_of(in)->forwarded, d->pub.items);
+    if (in->position < in->lane->pipeline->n_processors)
+        run_at(in->lane, in->position + 1, d);
+    else
+        outlet_push(&in->component->outlets[signal_index(d->pub.payload ? d->pub.payload->signal
+                                                                        : in->lane->pipeline->signal)],
+                    d, NULL);
+    if (has_room_after(in))
+        return SL_OK;
+    in->told_full = true;
+    return SL_ERR_FULL;
+}
+
+void lane_call(struct instance *in, void (*callback)(void *))
+{
+    struct instance *outer = current_instance;
+    current_instance = in;
+    callback(in->self);
+    current_instance = outer;
+    in->refused = false;
+}
+
+static void call_timer(struct instance *in, uint32_t slot)
+{
+    struct instance *outer = current_instance;
+    in->timers[slot].due = false;
+    current_instance = in;
+    in->component->type->on_timer(in->self, slot);
+    current_instance = outer;
+    in->refused = false;
+}
+
+static void run_parked(struct instance *in)
+{
+    while (in->parked_first && !in->shut && !in->refused && has_room_after(in)) {
+        struct lane *lane = in->lane;
+        struct delivery *d = in->parked_first;
+        in->parked_first = d->next;
+        if (!in->parked_first)
+            in->parked_last = NULL;
+        in->n_parked--;
+        d->next = NULL;
+        struct delivery *outer = lane->current, *outer_run = lane->current_run;
+        lane->current = d;
+        lane->current_run = d->run;
+        d->run = NULL;
+        /* what waits behind it must not be overtaken if it is refused again */
+        struct delivery *rest = in->parked_first, *last = in->parked_last;
+        const uint32_t n = in->n_parked;
+        in->parked_first = in->parked_last = NULL;
+        in->n_parked = 0;
+        call_process(in, d);
+        if (rest) {
+            if (in->parked_last)
+                in->parked_last->next = rest;
+            else
+                in->parked_first = rest;
+            in->parked_last = last;
+            in->n_parked += n;
+        }
+        if (lane->current_run)
+            delivery_run_over(lane->current_run);
+        lane->current = outer;
+        lane->current_run = outer_run;
+    }
+}
+
+/* Room may have come up somewhere: what waits for it goes on, from the end of the lane backwards. */
+static void progress(struct instance *in)
+{
+    run_parked(in);
+    if (!in->opened)
+        return;
+    if (in->told_full && has_room_after(in)) {
+        in->told_full = false;
+        if (in->component->type->on_ready)
+            lane_call(in, in->component->type->on_ready);
+    }
+    for (uint32_t t = 0; t < INSTANCE_TIMERS && !in->told_full; t++)
+        if (in->timers[t].due && has_room_after(in))
+            call_timer(in, t);
+    run_parked(in);
+}
+
+static void progress_all(struct lane *lane)
+{
+    const struct pipeline *p = lane->pipeline;
+    for (uint32_t i = p->n_exporters; i--;)
+        if (lane->outputs[i].instance)
+            progress(lane->outputs[i].instance);
+    for (uint32_t i = p->n_processors; i--;)
+        progress(lane->instances[i]);
+}
+
+static void run_one(struct lane *lane, struct delivery *d)
+{
+    lane->current = d;
+    lane->current_run = d->run;
+    d->run = NULL;
+    run_at(lane, 0, d);
+    if (lane->current_run)
+        delivery_run_over(lane->current_run);
+    lane->current = NULL;
+    lane->current_run = NULL;
+}
+
+static void tell_waiters(struct ready_waiter *w)
+{
+    while (w) {
+        struct ready_waiter *next = w->next;
+        if (w->lane)
+            lane_poke(w->lane);
+        else if (w->hear->ready)
+            w->hear->ready(w->hear->ctx);
+        free(w);
+        w = next;
+    }
+}
+
+/* Runs until nothing can be done, or `turns` deliveries have passed and the worker shall go on. The
+ * caller has set `running`, and holds the mutex, which is held again on return. */
+static void run_lane(struct lane *lane, uint32_t turns)
+{
+    for (;;) {
+        if (lane->tasks) {
+            struct lane_task *task = lane->tasks;
+            lane->tasks = task->next;
+            if (!lane->tasks)
+                lane->last_task = NULL;
+            task->queued = false;
+            pthread_mutex_unlock(&lane->mutex);
+            task->run(task);
+            pthread_mutex_lock(&lane->mutex);
+            continue;
+        }
+        if (lane->poked) {
+            lane->poked = false;
+            pthread_mutex_unlock(&lane->mutex);
+            progress_all(lane);
+            pthread_mutex_lock(&lane->mutex);
+            continue;
+        }
+        if (!lane->first || lane->closed)
+            break;
+        if (!turns) {
+            lane->worker_wanted = true;
+            pthread_cond_signal(&lane->work);
+            break;
+        }
+        pthread_mutex_unlock(&lane->mutex);
+        const bool room = has_room_at(lane, 0);
+        pthread_mutex_lock(&lane->mutex);
+        if (!room) {
+            if (lane->poked || lane->tasks)
+                continue;
+            break;
+        }
+        struct delivery *d = lane->first;
+        lane->first = d->next;
+        if (!lane->first)
+            lane->last = NULL;
+        d->next = NULL;
+        lane->n_input--;
+        lane->input_bytes -= d->pub.payload->bytes;
+        struct ready_waiter *waiters = NULL;
+        if (lane->input_bytes < lane->pipeline->input_limit) {
+            waiters = lane->waiters;
+            lane->waiters = NULL;
+        }
+        pthread_mutex_unlock(&lane->mutex);
+        run_one(lane, d);
+        tell_waiters(waiters);
+        pthread_mutex_lock(&lane->mutex);
+        if (turns != UINT32_MAX)
+            turns--;
+    }
+    lane->running = false;
+}
+
+/* ---- the queue; any thread ---- */
+
+static void *work(void *arg)
+{
+    struct lane *lane = arg;
+    pthread_mutex_lock(&lane->mutex);
+    while (!lane->worker_stop) {
+        if (lane->worker_wanted && !lane->running) {
+            lane->worker_wanted = false;
+            lane->running = true;
+            run_lane(lane, UINT32_MAX);
+            continue;
+        }
+        pthread_cond_wait(&lane->work, &lane->mutex);
+    }
+    pthread_mutex_unlock(&lane->mutex);
+    return NULL;
+}
+
+static bool start_worker(struct lane *lane)
+{
+    if (!lane->worker_started) {
+        pthread_attr_t attr;
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, 512 * 1024);
+        lane->worker_started = pthread_create(&lane->worker, &attr, work, lane) == 0;
+        pthread_attr_destroy(&attr);
+    }
+    return lane->worker_started;
+}
+
+/* There is work; whoever brought it runs the lane unless it runs already. Mutex held. */
+static void kick(struct lane *lane)
+{
+    if (lane->running)
+        return;
+    if (lane->pipeline->n_lanes > 1 && start_worker(lane)) {
+        lane->worker_wanted = true;
+        pthread_cond_signal(&lane->work);
+        return;
+    }
+    lane->running = true;
+    /* Without a worker nobody could take over: then the passer-by runs to the end. */
+    run_lane(lane, lane->first && lane->first->next && start_worker(lane) ? TURNS : UINT32_MAX);
+}
+
+void lane_push(struct lane *lane, struct delivery *d)
+{
+    pthread_mutex_lock(&lane->mutex);
+    if (lane->closed) {
+        pthread_mutex_unlock(&lane->mutex);
+        struct delivery *run = d->run;
+        d->run = NULL;
+        fail(d, SL_ERR_SHUTDOWN, "shutdown", NULL);
+        if (run)
+            delivery_run_over(run);
+        return;
+    }
+    d->next = NULL;
+    if (lane->last)
+        lane->last->next = d;
+    else
+        lane->first = d;
+    lane->last = d;
+    lane->n_input++;
+    lane->input_bytes += d->pub.payload->bytes;
+    kick(lane);
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+bool lane_has_room(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    const bool room = lane->input_bytes < lane->pipeline->input_limit;
+    pthread_mutex_unlock(&lane->mutex);
+    return room;
+}
+
+bool lane_wait(struct lane *lane, const sl_hear *hear, struct lane *waiter)
+{
+    struct ready_waiter *w = malloc(sizeof *w);
+    if (!w)
+        return false;
+    *w = (struct ready_waiter){.hear = hear, .lane = waiter};
+    pthread_mutex_lock(&lane->mutex);
+    if (lane->input_bytes < lane->pipeline->input_limit) {
+        pthread_mutex_unlock(&lane->mutex);
+        tell_waiters(w); /* room came up meanwhile */
+        return true;
+    }
+    for (const struct ready_waiter *o = lane->waiters; o; o = o->next) {
+        if (o->hear == hear && o->lane == waiter) {
+            pthread_mutex_unlock(&lane->mutex);
+            free(w);
+            return true;
+        }
+    }
+    w->next = lane->waiters;
+    lane->waiters = w;
+    pthread_mutex_unlock(&lane->mutex);
+    return true;
+}
+
+void lane_post(struct lane *lane, struct lane_task *task)
+{
+    pthread_mutex_lock(&lane->mutex);
+    if (!task->queued) {
+        task->queued = true;
+        task->next = NULL;
+        if (lane->last_task)
+            lane->last_task->next = task;
+        else
+            lane->tasks = task;
+        lane->last_task = task;
+        kick(lane);
+    }
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_poke(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    lane->poked = true;
+    kick(lane);
+    pthread_mutex_unlock(&lane->mutex);
+}

@@ -1,0 +1,129 @@
+/* Lanes: where a pipeline's processors run, one after another.
+ *
+ * A lane is a queue with a promise that it runs on one thread at a time, whichever that is: who
+ * brings work to an idle lane runs it, so that a request usually goes from the socket into an
+ * exporter's queue without a change of thread. After a while the runner hands over to the lane's
+ * worker, so that a receiver's thread gets back to its sockets. With several lanes each has a
+ * worker that runs it, so that they run side by side. */
+#ifndef SLUICE_PIPELINE_LANE_H
+#define SLUICE_PIPELINE_LANE_H
+#include "pipeline/graph/graph.h"
+
+enum { INSTANCE_TIMERS = 8 };
+
+/* Work for a lane other than a delivery; embedded in its owner. */
+struct lane_task {
+    void (*run)(struct lane_task *);
+    struct lane_task *next;
+    bool queued; /* guarded by the lane's mutex */
+};
+
+struct instance_timer {
+    struct clock_timer clock;
+    struct lane_task task;
+    struct instance *instance;
+    uint32_t slot;
+    bool due; /* waits for room in the output */
+};
+
+/* A processor in a lane, or a connector at a lane's end. Everything but `held` belongs to the lane. */
+struct instance {
+    struct host host;
+    struct lane *lane;
+    struct component *component;
+    uint32_t position; /* of the processor; the number of processors for a connector */
+    void *self;
+    bool opened;
+    bool shut;     /* set_ready(false) */
+    bool refused;  /* process answered FULL and nothing has happened since */
+    bool told_full; /* forward answered FULL: on_ready follows */
+    struct delivery *parked_first, *parked_last; /* wait for the instance */
+    uint32_t n_parked;
+    struct holder held;
+    struct instance_timer timers[INSTANCE_TIMERS];
+    uint64_t *mask;
+    uint32_t mask_words;
+};
+
+/* Where a lane's last processor forwards to. */
+struct output {
+    struct sink *sink;         /* an exporter's, or */
+    struct instance *instance; /* a connector */
+};
+
+struct ready_waiter {
+    struct ready_waiter *next;
+    const sl_hear *hear;
+    struct lane *lane; /* where the waiter is a lane of another pipeline */
+};
+
+struct lane {
+    struct pipeline *pipeline;
+    uint32_t index;
+    pthread_mutex_t mutex; /* guards what follows */
+    struct delivery *first, *last;
+    uint32_t n_input;
+    uint64_t input_bytes;
+    struct lane_task *tasks, *last_task;
+    struct ready_waiter *waiters;
+    bool running, poked, closed;
+    bool worker_started, worker_wanted, worker_stop;
+    pthread_t worker;
+    pthread_cond_t work;
+
+    /* belong to whoever runs the lane */
+    struct instance **instances;
+    struct output *outputs;
+    struct delivery *current;     /* was taken from the input and is on its first run */
+    struct delivery *current_run; /* its run token */
+    uint32_t draining;
+};
+
+struct pipeline {
+    struct memory *memory;
+    const char *id; /* "traces/in" */
+    uint32_t signal;
+    struct component **processors;
+    struct component **exporters; /* exporters and connectors */
+    uint32_t n_processors, n_exporters;
+    struct lane *lanes;
+    uint32_t n_lanes;
+    bool trace_affinity;
+    _Atomic uint32_t turn;
+    uint64_t input_limit; /* bytes waiting for a lane */
+};
+
+int32_t lane_init(struct lane *, struct pipeline *, uint32_t index);
+int32_t lane_open(struct lane *, sl_error *); /* opens instances [control] */
+void lane_deinit(struct lane *);
+
+void lane_push(struct lane *, struct delivery *); /* [any] always takes */
+bool lane_has_room(struct lane *);                /* [any] */
+void lane_post(struct lane *, struct lane_task *); /* [any] */
+/* [any] Something that the lane waits for may have changed. */
+void lane_poke(struct lane *);
+/* [any] Is told when the input has room again. False: no memory to remember it. */
+bool lane_wait(struct lane *, const sl_hear *, struct lane *waiter);
+
+/* [lane] */
+void lane_call(struct instance *, void (*callback)(void *instance));
+int32_t lane_forward(struct instance *, struct delivery *);
+void instance_timer_set(struct instance *, uint32_t slot, int64_t at_ns);
+void instance_set_ready(struct instance *, bool ready);
+uint64_t *instance_mask(struct instance *, uint32_t bits);
+
+/* [control] Asks instances to forward what they hold; and whether anything is left. */
+void lane_drain(struct lane *);
+bool lane_is_empty(struct lane *);
+/* [control] No more work is taken; instances close; returns the items that were left. */
+uint64_t lane_close(struct lane *);
+
+/* The instance whose callback runs on this thread, for calls through a component's own handle. */
+struct instance *lane_current_instance(void);
+
+/* pipeline.c */
+/* [any] SL_OK; SL_ERR_FULL: whoever waits will be told; SL_ERR_NOMEM: and could not be remembered. */
+int32_t pipeline_room(struct pipeline *, const sl_hear *, struct lane *waiter);
+/* [any] Always takes. `run` is the root whose `taken` waits for this, or NULL. */
+void pipeline_push(struct pipeline *, struct delivery *, struct delivery *run);
+#endif

@@ -1,0 +1,91 @@
+/* The way into a pipeline: which lane takes a delivery. Any thread.
+ *
+ * Lanes take turns; where a processor needs whole traces, a delivery is cut by a hash of the trace
+ * id, so that all spans of a trace meet in one lane. */
+#include "pipeline/graph/lane.h"
+#include <sluice/otlp.h>
+#include <stdlib.h>
+
+int32_t pipeline_room(struct pipeline *p, const sl_hear *hear, struct lane *waiter)
+{
+    for (uint32_t i = 0; i < p->n_lanes; i++) {
+        if (lane_has_room(&p->lanes[i]))
+            continue;
+        if ((hear && hear->ready) || waiter)
+            return lane_wait(&p->lanes[i], hear, waiter) ? SL_ERR_FULL : SL_ERR_NOMEM;
+        return SL_ERR_FULL;
+    }
+    return SL_OK;
+}
+
+static void push_to(struct lane *lane, struct delivery *d, struct delivery *run)
+{
+    if (run)
+        delivery_run_begin(run, false);
+    d->run = run;
+    lane_push(lane, d);
+}
+
+static uint32_t lane_of_trace(const struct pipeline *p, const uint8_t trace_id[16])
+{
+    /* ids are random, but some senders fill only half of them */
+    uint64_t high, low;
+    memcpy(&high, trace_id, 8);
+    memcpy(&low, trace_id + 8, 8);
+    const uint64_t hash = (high ^ low) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)((hash >> 32) * p->n_lanes >> 32);
+}
+
+/* Cuts `d` by trace into the lanes' shares. False: no memory; `d` is unchanged. */
+static bool push_by_trace(struct pipeline *p, struct delivery *d, struct delivery *run)
+{
+    sl_view view = {.size = sizeof view};
+    const uint32_t items = d->pub.items;
+    if (payload_view(payload_of(d->pub.payload), &view) != SL_OK)
+        return false;
+    sl_piece *pieces = malloc((size_t)items * sizeof *pieces);
+    struct delivery **shares = calloc(p->n_lanes, sizeof *shares);
+    bool ok = pieces && shares;
+    for (uint32_t l = 0; ok && l < p->n_lanes; l++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < items; i++) {
+            if (lane_of_trace(p, sl_span_at(&view, i)->trace_id) != l)
+                continue;
+            if (n && pieces[n - 1].first + pieces[n - 1].count == i)
+                pieces[n - 1].count++;
+            else
+                pieces[n++] = (sl_piece){.from = &d->pub, .first = i, .count = 1};
+        }
+        if (n)
+            ok = delivery_derive(p->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL,
+                                 &shares[l]) == SL_OK;
+    }
+    const struct ending rest = {.outcome = SL_FAILED, .status = SL_ERR_NOMEM, .why = "no_memory"};
+    for (uint32_t l = 0; shares && l < p->n_lanes; l++)
+        if (shares[l])
+            push_to(&p->lanes[l], shares[l], run);
+    free(pieces);
+    free(shares);
+    if (!ok && d->pub.unclaimed == items)
+        return false;
+    delivery_finish(d, &rest, NULL); /* all claimed, unless memory ran out in between */
+    return true;
+}
+
+void pipeline_push(struct pipeline *p, struct delivery *d, struct delivery *run)
+{
+    if (p->n_lanes == 1) {
+        push_to(&p->lanes[0], d, run);
+        return;
+    }
+    if (p->trace_affinity && p->signal == SL_TRACES) {
+        if (!push_by_trace(p, d, run)) {
+            const struct ending e = {
+                .outcome = SL_FAILED, .status = SL_ERR_NOMEM, .why = "no_memory"};
+            delivery_finish(d, &e, NULL);
+        }
+        return;
+    }
+    const uint32_t turn = atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
+    push_to(&p->lanes[turn % p->n_lanes], d, run);
+}

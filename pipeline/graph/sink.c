@@ -1,0 +1,494 @@
+/* The queue in front of an exporter, its consumers and its retries.
+ *
+ * At most num_consumers deliveries are in the exporter's hands or wait for a retry; the rest waits
+ * in the queue, in order. Consumers are threads that sleep when there is nothing to do; they are
+ * started one by one when work finds nobody idle. */
+#include "pipeline/graph/sink.h"
+#include "pipeline/graph/lane.h"
+#include "pipeline/graph/retry.h"
+#include "pipeline/graph/transcode.h"
+#include "pipeline/telemetry/log.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* One delivery on its way out. */
+struct attempt {
+    struct sink *sink;
+    struct delivery *d;
+    uint32_t n; /* attempts made */
+    int64_t first_ns, backoff_ns;
+    uint64_t items, bytes; /* what the delivery counted for when it was queued */
+    struct clock_timer timer;
+    struct attempt *next; /* free, or due again */
+    bool waiting;         /* for its timer */
+};
+
+struct sink_waiter {
+    struct lane *lane;
+    struct sink_waiter *next;
+};
+
+struct sink {
+    struct component *component;
+    uint32_t signal;
+    struct exporter_config config;
+    struct ledger *ledger;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t work;
+    struct delivery *first, *last;
+    uint64_t queued_requests, queued_items, queued_bytes;
+    uint64_t out_requests, out_items, out_bytes; /* in attempts */
+    struct attempt *attempts, *free, *due;
+    pthread_t *threads;
+    uint32_t n_threads, idle, in_flight, max_consumers;
+    struct sink_waiter *waiters;
+    bool stopping;
+    int64_t drain_deadline_ns; /* 0: not draining */
+    uint64_t enqueue_failed, sends, retries;
+    uint64_t random;
+};
+
+/* ---- the queue ---- */
+
+static uint64_t size_locked(const struct sink *s)
+{
+    switch (s->config.sending_queue.sizer) {
+    case SIZER_ITEMS:
+        return s->queued_items;
+    case SIZER_BYTES:
+        return s->queued_bytes;
+    default:
+        return s->queued_requests;
+    }
+}
+
+static bool is_full(const struct sink *s)
+{
+    return size_locked(s) >= s->config.sending_queue.queue_size;
+}
+
+struct sink *sink_create(struct component *c, uint32_t signal)
+{
+    struct sink *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->component = c;
+    s->signal = signal;
+    s->config = *c->exporter;
+    s->ledger = &c->ledgers[signal_index(signal)];
+    s->max_consumers = s->config.sending_queue.num_consumers;
+    s->random = (uint64_t)(uintptr_t)s ^ (uint64_t)clock_now(c->runtime->clock) ^ 0x9e3779b97f4a7c15;
+    s->attempts = calloc(s->max_consumers, sizeof *s->attempts);
+    s->threads = calloc(s->max_consumers, sizeof *s->threads);
+    if (!s->attempts || !s->threads || pthread_mutex_init(&s->mutex, NULL)) {
+        free(s->attempts);
+        free(s->threads);
+        free(s);
+        return NULL;
+    }
+    pthread_cond_init(&s->work, NULL);
+    for (uint32_t i = 0; i < s->max_consumers; i++) {
+        s->attempts[i].sink = s;
+        s->attempts[i].next = s->free;
+        s->free = &s->attempts[i];
+    }
+    return s;
+}
+
+void sink_destroy(struct sink *s)
+{
+    if (!s)
+        return;
+    while (s->waiters) {
+        struct sink_waiter *next = s->waiters->next;
+        free(s->waiters);
+        s->waiters = next;
+    }
+    pthread_cond_destroy(&s->work);
+    pthread_mutex_destroy(&s->mutex);
+    free(s->attempts);
+    free(s->threads);
+    free(s);
+}
+
+static void *consume(void *);
+
+/* Someone shall look at the work. Mutex held. */
+static void call_consumer(struct sink *s)
+{
+    if (s->idle) {
+        pthread_cond_signal(&s->work);
+        return;
+    }
+    if (s->n_threads == s->max_consumers || s->stopping)
+        return;
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 512 * 1024);
+    if (pthread_create(&s->threads[s->n_threads], &attr, consume, s) == 0)
+        s->n_threads++;
+    pthread_attr_destroy(&attr);
+}
+
+void sink_push(struct sink *s, struct delivery *d)
+{
+    const struct queue_config *q = &s->config.sending_queue;
+    const uint32_t items = d->pub.items;
+    const uint64_t bytes = d->pub.payload ? d->pub.payload->bytes : 0;
+    ledger_add(&s->ledger->received, items);
+    pthread_mutex_lock(&s->mutex);
+    if (s->stopping || (!q->block_on_overflow && is_full(s))) {
+        const bool stopping = s->stopping;
+        s->enqueue_failed += items;
+        pthread_mutex_unlock(&s->mutex);
+        const struct ending e = {.outcome = SL_FAILED,
+                                 .status = stopping ? SL_ERR_SHUTDOWN : SL_ERR_FULL,
+                                 .why = stopping ? "shutdown" : "queue_full"};
+        delivery_finish(d, &e, s->ledger);
+        return;
+    }
+    d->next = NULL;
+    if (s->last)
+        s->last->next = d;
+    else
+        s->first = d;
+    s->last = d;
+    s->queued_requests++;
+    s->queued_items += items;
+    s->queued_bytes += bytes;
+    if (s->free)
+        call_consumer(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool sink_has_room(struct sink *s, struct lane *waiter)
+{
+    if (!s->config.sending_queue.block_on_overflow)
+        return true; /* makes nobody wait: it refuses */
+    pthread_mutex_lock(&s->mutex);
+    const bool room = !is_full(s);
+    if (!room && waiter) {
+        const struct sink_waiter *w = s->waiters;
+        while (w && w->lane != waiter)
+            w = w->next;
+        struct sink_waiter *more = w ? NULL : malloc(sizeof *more);
+        if (more) {
+            *more = (struct sink_waiter){.lane = waiter, .next = s->waiters};
+            s->waiters = more;
+        }
+        if (!w && !more) { /* cannot be remembered: rather overshoot than wait for ever */
+            pthread_mutex_unlock(&s->mutex);
+            return true;
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return room;
+}
+
+static void poke(struct sink_waiter *w)
+{
+    while (w) {
+        struct sink_waiter *next = w->next;
+        lane_poke(w->lane);
+        free(w);
+        w = next;
+    }
+}
+
+/* ---- attempts; on consumers ---- */
+
+static void finish_attempt(struct attempt *a, const struct ending *e)
+{
+    struct sink *s = a->sink;
+    delivery_finish(a->d, e, s->ledger);
+    a->d = NULL;
+    pthread_mutex_lock(&s->mutex);
+    s->out_requests--;
+    s->out_items -= a->items;
+    s->out_bytes -= a->bytes;
+    a->next = s->free;
+    s->free = a;
+    if (s->first)
+        call_consumer(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void timer_fired(struct clock_timer *timer)
+{
+    struct attempt *a =
+        (struct attempt *)(void *)((uint8_t *)timer - offsetof(struct attempt, timer));
+    struct sink *s = a->sink;
+    pthread_mutex_lock(&s->mutex);
+    if (a->waiting) {
+        a->waiting = false;
+        a->next = s->due;
+        s->due = a;
+        call_consumer(s);
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static bool is_for_good(int32_t status)
+{
+    switch (status) {
+    case SL_ERR_INVALID:
+    case SL_ERR_UNSUPPORTED:
+    case SL_ERR_REJECTED:
+    case SL_ERR_TOO_LARGE:
+    case SL_ERR_DENIED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void log_failure(const struct sink *s, const struct attempt *a, const sl_send *send,
+                        const char *what, int64_t delay_ns)
+{
+    struct log *log = s->component->runtime->log;
+    const int32_t level = delay_ns >= 0 ? SL_LOG_INFO : SL_LOG_ERROR;
+    if (!log_enabled(log, level))
+        return;
+    char items[24], delay[32], attempts[16];
+    (void)snprintf(items, sizeof items, "%" PRIu32, a->d->pub.unclaimed);
+    (void)snprintf(attempts, sizeof attempts, "%" PRIu32, a->n);
+    (void)snprintf(delay, sizeof delay, "%.3fs", (double)(delay_ns < 0 ? 0 : delay_ns) / 1e9);
+    const sl_log_field fields[] = {
+        {"error", sl_str(send->error.text)},
+        {"items", sl_str(items)},
+        {"attempts", sl_str(attempts)},
+        {"interval", sl_str(delay)},
+    };
+    log_write(log, level, sl_str(what), (struct log_fields){s->component->log_fields, 2},
+              (struct log_fields){fields, delay_ns >= 0 ? 4 : 3});
+}
+
+/* Only what the exporter has not claimed goes again. False: no memory for cutting it out. */
+static bool cut_rest(struct attempt *a)
+{
+    struct delivery *d = a->d;
+    if (d->pub.unclaimed == d->pub.items)
+        return true;
+    const uint32_t n = delivery_unclaimed(d, NULL, 0);
+    sl_piece *pieces = malloc(n * sizeof *pieces);
+    struct delivery *rest = NULL;
+    if (pieces) {
+        (void)delivery_unclaimed(d, pieces, n);
+        (void)delivery_derive(a->sink->component->runtime->memory, pieces, n, SL_ITEMWISE, NULL,
+                              NULL, NULL, &rest);
+        free(pieces);
+    }
+    if (!rest)
+        return false;
+    const struct ending none = {.outcome = SL_DELIVERED};
+    delivery_finish(d, &none, NULL);
+    a->d = rest;
+    return true;
+}
+
+static void retry_later(struct attempt *a, int64_t delay_ns)
+{
+    struct sink *s = a->sink;
+    struct clock *clock = s->component->runtime->clock;
+    pthread_mutex_lock(&s->mutex);
+    s->retries++;
+    if (s->stopping) {
+        pthread_mutex_unlock(&s->mutex);
+        return; /* sink_close finds it */
+    }
+    a->waiting = true;
+    pthread_mutex_unlock(&s->mutex);
+    if (clock_arm(clock, &a->timer, clock_now(clock) + delay_ns))
+        timer_fired(&a->timer); /* no memory for the timer: rather at once than never */
+}
+
+static void try_once(struct attempt *a)
+{
+    struct sink *s = a->sink;
+    struct component *c = s->component;
+    const int64_t now = clock_now(c->runtime->clock);
+    sl_send send = {.size = sizeof send, .attempt = a->n, .error = {.size = sizeof send.error}};
+    int32_t status = cut_rest(a) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
+    if (!a->n++)
+        a->first_ns = now;
+    if (status == SL_OK) {
+        const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
+        send.deadline_ns = s->config.timeout ? now + s->config.timeout : 0;
+        if (deadline && (!send.deadline_ns || deadline < send.deadline_ns))
+            send.deadline_ns = deadline;
+        status = c->type->send(c->self, &a->d->pub, &send);
+    } else {
+        (void)sl_fail(&send.error, status,
+                      status == SL_ERR_NOMEM ? "no memory to prepare the data for sending"
+                                             : "no codec can decode the data for this exporter");
+    }
+    if (status == SL_OK || !a->d->pub.unclaimed) {
+        finish_attempt(a, &(struct ending){.outcome = SL_DELIVERED});
+        return;
+    }
+    struct ending e = {.outcome = SL_REJECTED,
+                       .status = status,
+                       .retry_after_ns = send.retry_after_ns,
+                       .why = send.why ? send.why : "rejected"};
+    if (is_for_good(status)) {
+        log_failure(s, a, &send, "Exporting failed. The error is not retryable. Dropping data.", -1);
+        finish_attempt(a, &e);
+        return;
+    }
+    e.outcome = SL_FAILED;
+    e.why = send.why ? send.why : "send_failed";
+    const struct retry_config *r = &s->config.retry_on_failure;
+    if (!r->enabled) {
+        log_failure(s, a, &send, "Exporting failed. Retries are off. Dropping data.", -1);
+        finish_attempt(a, &e);
+        return;
+    }
+    const int64_t delay = retry_delay(r, &a->backoff_ns, send.retry_after_ns, &s->random);
+    const int64_t again = clock_now(c->runtime->clock) + delay;
+    const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
+    if ((r->max_elapsed_time && again - a->first_ns > r->max_elapsed_time) ||
+        (deadline && again > deadline)) {
+        log_failure(s, a, &send, "Exporting failed. No more retries left. Dropping data.", -1);
+        e.outcome = deadline && again > deadline ? SL_FAILED : SL_EXPIRED;
+        e.why = deadline && again > deadline ? "shutdown" : "max_elapsed_time";
+        finish_attempt(a, &e);
+        return;
+    }
+    log_failure(s, a, &send, "Exporting failed. Will retry the request after interval.", delay);
+    retry_later(a, delay);
+}
+
+/* The next attempt to make, or NULL. Mutex held. */
+static struct attempt *next_attempt(struct sink *s, struct sink_waiter **wake)
+{
+    struct attempt *a = s->due;
+    if (a) {
+        s->due = a->next;
+        return a;
+    }
+    if (!s->first || !s->free)
+        return NULL;
+    a = s->free;
+    s->free = a->next;
+    a->d = s->first;
+    s->first = a->d->next;
+    if (!s->first)
+        s->last = NULL;
+    a->d->next = NULL;
+    a->n = 0;
+    a->backoff_ns = 0;
+    a->items = a->d->pub.items;
+    a->bytes = a->d->pub.payload ? a->d->pub.payload->bytes : 0;
+    s->queued_requests--;
+    s->queued_items -= a->items;
+    s->queued_bytes -= a->bytes;
+    s->out_requests++;
+    s->out_items += a->items;
+    s->out_bytes += a->bytes;
+    if (s->waiters && !is_full(s)) {
+        *wake = s->waiters;
+        s->waiters = NULL;
+    }
+    return a;
+}
+
+static void *consume(void *arg)
+{
+    struct sink *s = arg;
+    pthread_mutex_lock(&s->mutex);
+    while (!s->stopping) {
+        struct sink_waiter *wake = NULL;
+        struct attempt *a = next_attempt(s, &wake);
+        if (!a) {
+            s->idle++;
+            pthread_cond_wait(&s->work, &s->mutex);
+            s->idle--;
+            continue;
+        }
+        s->in_flight++;
+        s->sends++;
+        pthread_mutex_unlock(&s->mutex);
+        poke(wake);
+        try_once(a);
+        pthread_mutex_lock(&s->mutex);
+        s->in_flight--;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+/* ---- ending ---- */
+
+void sink_drain(struct sink *s, int64_t deadline_ns)
+{
+    __atomic_store_n(&s->drain_deadline_ns, deadline_ns, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&s->mutex);
+    for (uint32_t i = 0; i < s->max_consumers; i++) { /* waiting retries are tried now */
+        struct attempt *a = &s->attempts[i];
+        if (a->waiting) {
+            a->waiting = false;
+            a->next = s->due;
+            s->due = a;
+            call_consumer(s);
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool sink_is_empty(struct sink *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    const bool empty = !s->first && !s->out_requests;
+    pthread_mutex_unlock(&s->mutex);
+    return empty;
+}
+
+uint64_t sink_close(struct sink *s)
+{
+    uint64_t items = 0;
+    const struct ending e = {.outcome = SL_FAILED, .status = SL_ERR_SHUTDOWN, .why = "shutdown"};
+    pthread_mutex_lock(&s->mutex);
+    s->stopping = true;
+    pthread_cond_broadcast(&s->work);
+    pthread_mutex_unlock(&s->mutex);
+    for (uint32_t i = 0; i < s->n_threads; i++)
+        pthread_join(s->threads[i], NULL);
+    s->n_threads = 0;
+    for (uint32_t i = 0; i < s->max_consumers; i++) {
+        struct attempt *a = &s->attempts[i];
+        clock_disarm(s->component->runtime->clock, &a->timer);
+        if (a->d) {
+            items += a->d->pub.unclaimed;
+            finish_attempt(a, &e);
+        }
+    }
+    while (s->first) {
+        struct delivery *d = s->first;
+        s->first = d->next;
+        d->next = NULL;
+        items += d->pub.unclaimed;
+        s->queued_requests--;
+        delivery_finish(d, &e, s->ledger);
+    }
+    s->last = NULL;
+    return items;
+}
+
+void sink_read(struct sink *s, struct sink_stats *out)
+{
+    pthread_mutex_lock(&s->mutex);
+    *out = (struct sink_stats){
+        .component = s->component,
+        .signal = s->signal,
+        .requests = s->queued_requests + s->out_requests,
+        .items = s->queued_items + s->out_items,
+        .bytes = s->queued_bytes + s->out_bytes,
+        .size = size_locked(s),
+        .capacity = s->config.sending_queue.queue_size,
+        .in_flight = s->in_flight,
+        .enqueue_failed = s->enqueue_failed,
+        .attempts = s->sends,
+        .retries = s->retries,
+    };
+    pthread_mutex_unlock(&s->mutex);
+}

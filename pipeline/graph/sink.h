@@ -1,0 +1,63 @@
+/* Sinks: what stands between a lane and an exporter's `send` for one signal: a queue bounded by
+ * requests, items or bytes, consumers, and retries with backoff. Exporters themselves neither queue
+ * nor retry. Any thread. */
+#ifndef SLUICE_PIPELINE_SINK_H
+#define SLUICE_PIPELINE_SINK_H
+#include "pipeline/graph/graph.h"
+
+enum queue_sizer { SIZER_REQUESTS, SIZER_ITEMS, SIZER_BYTES };
+
+/* The collector's exporterhelper keys, bound beside the exporter's own. */
+struct queue_config {
+    uint8_t enabled, wait_for_result, block_on_overflow;
+    uint32_t num_consumers;
+    uint32_t sizer; /* enum queue_sizer */
+    uint64_t queue_size;
+    sl_bytes storage;
+    const sl_raw *batch;
+};
+
+struct retry_config {
+    uint8_t enabled;
+    int64_t initial_interval, max_interval, max_elapsed_time; /* ns */
+    double randomization_factor, multiplier;
+};
+
+struct exporter_config {
+    struct queue_config sending_queue;
+    struct retry_config retry_on_failure;
+    int64_t timeout; /* ns */
+};
+
+/* The tables for an exporter type's flags; `part` is filled for config_bind. */
+void exporter_config_parts(const sl_type *, struct config_part *parts, uint32_t *n_parts);
+/* What applies to the type: bound parts, or what stands for their absence. */
+int32_t exporter_config_finish(const sl_type *, const struct config_part *parts,
+                               struct exporter_config *, sl_error *);
+
+struct sink *sink_create(struct component *, uint32_t signal);
+void sink_destroy(struct sink *);
+
+/* [any] Takes the delivery: queues it, or settles it as failed when the queue refuses. */
+void sink_push(struct sink *, struct delivery *);
+/* [any] Will the sink not make anyone wait? If it will and `waiter` is given, the lane is poked
+ * when it no longer does. */
+bool sink_has_room(struct sink *, struct lane *waiter);
+/* No new attempt is made after the deadline; retries are not waited for beyond it. */
+void sink_drain(struct sink *, int64_t deadline_ns);
+bool sink_is_empty(struct sink *);
+/* Ends the consumers; the exporter's stop has been called, so that running sends return. What is
+ * left is settled as failed; returns its items. */
+uint64_t sink_close(struct sink *);
+
+struct sink_stats {
+    struct component *component;
+    uint32_t signal;
+    uint64_t requests, items, bytes; /* waiting or being sent */
+    uint64_t size, capacity;         /* in units of the sizer */
+    uint32_t in_flight;              /* sends that run now */
+    uint64_t enqueue_failed;         /* items */
+    uint64_t attempts, retries;
+};
+void sink_read(struct sink *, struct sink_stats *);
+#endif

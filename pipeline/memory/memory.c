@@ -1,0 +1,166 @@
+/* The memory budget and the buffer pool. Any thread: the budget is one atomic, the pool a mutex
+ * taken once for each payload. */
+#include "pipeline/memory/memory.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+enum {
+    SMALLEST_SHIFT = 9, /* 512 B */
+    LARGEST_SHIFT = 23,  /* 8 MiB; larger buffers are not kept */
+    STEPS = 4,           /* classes for each doubling: at most a fifth of a buffer is unused */
+    CLASSES = (LARGEST_SHIFT - SMALLEST_SHIFT) * STEPS + 1
+};
+
+/* What the pool keeps at most; several requests of the usual megabyte. */
+static const uint64_t POOL_BYTES = UINT64_C(8) << 20;
+
+struct free_buffer {
+    struct free_buffer *next;
+};
+
+struct memory {
+    uint64_t limit;
+    _Atomic uint64_t used;
+    _Atomic uint64_t pooled;
+    pthread_mutex_t mutex;
+    struct free_buffer *free[CLASSES];
+};
+
+static uint64_t class_size(uint32_t class)
+{
+    const uint64_t base = UINT64_C(1) << (SMALLEST_SHIFT + class / STEPS);
+    return base + base / STEPS * (class % STEPS);
+}
+
+/* CLASSES where the buffer is too large to be kept. */
+static uint32_t class_of(uint64_t bytes)
+{
+    uint32_t class = 0;
+    if (bytes > (UINT64_C(1) << SMALLEST_SHIFT)) {
+        const uint32_t shift = 63 - (uint32_t)__builtin_clzll(bytes - 1);
+        if (shift >= LARGEST_SHIFT)
+            return bytes > (UINT64_C(1) << LARGEST_SHIFT) ? CLASSES : CLASSES - 1;
+        class = (shift - SMALLEST_SHIFT) * STEPS;
+        while (class_size(class) < bytes)
+            class ++;
+    }
+    return class;
+}
+
+struct memory *memory_create(uint64_t limit)
+{
+    struct memory *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->limit = limit;
+    if (pthread_mutex_init(&m->mutex, NULL)) {
+        free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void memory_destroy(struct memory *m)
+{
+    if (!m)
+        return;
+    memory_trim(m);
+    pthread_mutex_destroy(&m->mutex);
+    free(m);
+}
+
+bool memory_reserve(struct memory *m, uint64_t bytes)
+{
+    const uint64_t before = atomic_fetch_add_explicit(&m->used, bytes, memory_order_relaxed);
+    if (!m->limit || (before + bytes >= bytes && before + bytes <= m->limit)) {
+        if (m->limit && before + bytes + memory_pooled(m) > m->limit)
+            memory_trim(m);
+        return true;
+    }
+    atomic_fetch_sub_explicit(&m->used, bytes, memory_order_relaxed);
+    return false;
+}
+
+void memory_give_back(struct memory *m, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&m->used, bytes, memory_order_relaxed);
+}
+
+uint8_t *memory_buffer_take(struct memory *m, uint64_t bytes, uint64_t *capacity)
+{
+    const uint32_t class = class_of(bytes);
+    const uint64_t size = class < CLASSES ? class_size(class) : bytes;
+    uint8_t *buffer = NULL;
+    if (class < CLASSES) {
+        pthread_mutex_lock(&m->mutex);
+        if (m->free[class]) {
+            buffer = (uint8_t *)m->free[class];
+            m->free[class] = m->free[class]->next;
+            atomic_fetch_sub_explicit(&m->pooled, size, memory_order_relaxed);
+        }
+        pthread_mutex_unlock(&m->mutex);
+    }
+    if (!memory_reserve(m, size)) {
+        free(buffer);
+        return NULL;
+    }
+    if (!buffer && !(buffer = malloc(size)))
+        memory_give_back(m, size);
+    *capacity = size;
+    return buffer;
+}
+
+void memory_buffer_give(struct memory *m, uint8_t *buffer, uint64_t capacity)
+{
+    if (!buffer)
+        return;
+    const uint32_t class = class_of(capacity);
+    memory_give_back(m, capacity);
+    if (class < CLASSES && memory_pooled(m) + capacity <= POOL_BYTES &&
+        (!m->limit || memory_used(m) + memory_pooled(m) + capacity <= m->limit)) {
+        struct free_buffer *f = (struct free_buffer *)(void *)buffer;
+        pthread_mutex_lock(&m->mutex);
+        f->next = m->free[class];
+        m->free[class] = f;
+        atomic_fetch_add_explicit(&m->pooled, capacity, memory_order_relaxed);
+        pthread_mutex_unlock(&m->mutex);
+        return;
+    }
+    free(buffer);
+}
+
+void memory_trim(struct memory *m)
+{
+    struct free_buffer *all = NULL;
+    pthread_mutex_lock(&m->mutex);
+    for (uint32_t class = 0; class < CLASSES; class ++) {
+        while (m->free[class]) {
+            struct free_buffer *f = m->free[class];
+            m->free[class] = f->next;
+            f->next = all;
+            all = f;
+        }
+    }
+    atomic_store_explicit(&m->pooled, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&m->mutex);
+    while (all) {
+        struct free_buffer *next = all->next;
+        free(all);
+        all = next;
+    }
+}
+
+uint64_t memory_limit(const struct memory *m)
+{
+    return m->limit;
+}
+
+uint64_t memory_used(const struct memory *m)
+{
+    return atomic_load_explicit(&m->used, memory_order_relaxed);
+}
+
+uint64_t memory_pooled(const struct memory *m)
+{
+    return atomic_load_explicit(&m->pooled, memory_order_relaxed);
+}
