@@ -4,6 +4,7 @@
  * which costs nothing extra where they lie together, as encoders write them. Any thread. */
 #include "formats/otlp/json_write.h"
 
+#include "formats/otlp/json_number.h"
 #include "formats/otlp/json_text.h"
 #include "formats/otlp/wire.h"
 
@@ -13,7 +14,7 @@
 
 enum {
     SLOTS_MAX = 1024, /* of a whole stack; values inside values take 4.5 a message */
-    SCALAR_MAX = 1 + JSON_KEY_MAX + DECIMAL_MAX + 2
+    SCALAR_MAX = 1 + JSON_KEY_MAX + JSON_NUMBER_TEXT_MAX
 };
 _Static_assert((int)SCALAR_MAX <= (int)JSON_OUT_RESERVE_MAX, "a scalar is one reservation");
 
@@ -196,57 +197,6 @@ static void key_write(struct walk *w, struct frame *f, const struct json_field *
     json_out_commit(w->out, (size_t)(key_copy(f, field, at) - at));
 }
 
-static int64_t unzigzag(uint64_t bits)
-{
-    return (int64_t)(bits >> 1 ^ (0 - (bits & 1)));
-}
-
-static size_t literal(uint8_t *at, const char *text)
-{
-    size_t n = strlen(text);
-    memcpy(at, text, n);
-    return n;
-}
-
-static size_t double_copy(const struct walk *w, uint64_t bits, uint8_t *at)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    if (value - value == 0) {
-        return decimal_double(&w->schema->powers, value, at);
-    }
-    return literal(at, value != value ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-}
-
-/* A number or truth value, at most DECIMAL_MAX + 2 bytes. */
-static size_t number_copy(const struct walk *w, enum json_form form, uint64_t bits, uint8_t *at)
-{
-    size_t n;
-    switch (form) {
-    case JSON_BOOL:
-        return literal(at, bits ? "true" : "false");
-    case JSON_INT32:
-        return decimal_i64((int32_t)(uint32_t)bits, at);
-    case JSON_SINT32:
-        return decimal_i64((int32_t)unzigzag((uint32_t)bits), at);
-    case JSON_UINT32:
-        return decimal_u64((uint32_t)bits, at);
-    case JSON_DOUBLE:
-        return double_copy(w, bits, at);
-    case JSON_INT64:
-        n = decimal_i64((int64_t)bits, at + 1);
-        break;
-    case JSON_SINT64:
-        n = decimal_i64(unzigzag(bits), at + 1);
-        break;
-    default:
-        n = decimal_u64(bits, at + 1);
-        break;
-    }
-    at[0] = at[n + 1] = '"';
-    return n + 2;
-}
-
 static void bytes_write(struct walk *w, enum json_form form, const uint8_t *p, size_t n)
 {
     switch (form) {
@@ -284,7 +234,7 @@ static void scalar_write(struct walk *w, struct frame *f, const struct json_fiel
     }
     uint8_t *at = json_out_reserve(w->out, SCALAR_MAX);
     uint8_t *p = key_copy(f, field, at);
-    p += number_copy(w, field->form, slot->bits, p);
+    p += json_number(&w->schema->powers, field->form, slot->bits, p);
     json_out_commit(w->out, (size_t)(p - at));
 }
 
@@ -322,8 +272,8 @@ static void element_begin(struct walk *w, struct frame *f, const struct json_fie
 
 static void number_write(struct walk *w, const struct json_field *field, uint64_t bits)
 {
-    uint8_t *at = json_out_reserve(w->out, DECIMAL_MAX + 2);
-    json_out_commit(w->out, number_copy(w, field->form, bits, at));
+    uint8_t *at = json_out_reserve(w->out, JSON_NUMBER_TEXT_MAX);
+    json_out_commit(w->out, json_number(&w->schema->powers, field->form, bits, at));
 }
 
 /* An array of anything but objects; nothing where all its records are empty packed ones. */
