@@ -1,0 +1,150 @@
+/* What the HTTP server's files share; not for its users. Everything belongs to the loop's thread,
+ * but what the comments say is shared with the threads that answer. */
+#ifndef SLUICE_FORMATS_HTTP_INTERNAL_H
+#define SLUICE_FORMATS_HTTP_INTERNAL_H
+#include "formats/http/server.h"
+
+#include <http_parser.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum {
+    HTTP_SCRATCH = 32 * 1024,  /* headers, small requests and chunked bodies are read into it */
+    HTTP_SKIP_MAX = 64 * 1024, /* a refused body up to this size is read, to keep a connection */
+    HTTP_SKIP_MS = 10000,
+    HTTP_LINGER_BYTES = 1 << 20, /* what a closing connection reads, so that its answer arrives */
+    HTTP_LINGER_MS = 1000,
+    HTTP_HEAD_MAX = 192, /* status line, Date, Connection */
+    HTTP_OUT_INLINE = 512,
+    HTTP_TEXT_AT_FIRST = 1024,
+    HTTP_HEADERS_AT_FIRST = 16,
+    HTTP_ACCEPT_PAUSE_MS = 100
+};
+
+enum http_stage {
+    HTTP_STAGE_IDLE,    /* nothing of the next request has come */
+    HTTP_STAGE_HEADERS, /* a part of its head is there */
+    HTTP_STAGE_BODY,
+    HTTP_STAGE_SKIP,   /* answered; its body, if any, is read and forgotten */
+    HTTP_STAGE_BUSY,   /* complete; the handler is to answer */
+    HTTP_STAGE_LINGER, /* its last answer is written; reads and forgets */
+    HTTP_STAGE_CLOSED
+};
+
+/* Offsets into http_conn.text; it may move while headers come in. */
+struct http_span {
+    uint32_t name, name_n, value, value_n;
+};
+
+struct http_conn {
+    struct http_request rq;
+    struct http_server *server; /* holds one of its references */
+    struct http_conn *prev, *next;
+    uv_tcp_t tcp;
+    http_parser parser;
+    enum http_stage stage;
+    bool fresh;    /* no request has begun yet */
+    bool parsing;  /* the parser runs: answers wait until it has returned */
+    bool complete; /* the request is */
+    bool keep;     /* the client would send another one */
+    bool expects;  /* 100-continue */
+    bool reading, writing, eof;
+    bool in_value;      /* the last piece of a header was of its value */
+    bool headers_done;  /* what comes now are trailers */
+    bool handle_closed; /* libuv has let go of `tcp` */
+    int refusal;        /* the status to answer for a rule that was broken inside the parser */
+
+    uint64_t deadline; /* of uv_now; 0: none */
+    uint64_t since;    /* idle: when it began; body: when the headers were there */
+    uint64_t body_got, trailer_bytes, lingered;
+
+    char *text; /* target, names and values one after another */
+    uint32_t text_n, text_capacity, target_n;
+    struct http_span *spans;
+    struct http_header *headers; /* the second half of the memory at `spans` */
+    uint32_t n_spans, spans_capacity;
+
+    uint8_t *room;
+    size_t room_n, room_used;
+
+    uint8_t *stash; /* read, and to be parsed once the present request has been answered */
+    size_t stash_at, stash_n;
+
+    /* The answer. Written by whoever answers, then, handed over by `answers`, the loop's. */
+    struct http_conn *next_answer;
+    int status;
+    bool answered, close_after;
+    bool sent; /* has been given to the socket */
+    bool owed; /* `end` was called and the loop has not seen the answer: the memory must stay */
+    uint8_t *out;
+    size_t out_n, head_n;
+    uv_write_t write;
+    char head[HTTP_HEAD_MAX];
+    uint8_t out_inline[HTTP_OUT_INLINE];
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    struct http_handler handler;
+    struct http_limits limits;
+    struct http_counts counts;
+    _Atomic uint32_t refs; /* the owner's, and one for each connection's memory */
+    pthread_t thread;      /* the loop's */
+
+    uv_poll_t accept;
+    uv_timer_t timer;
+    uv_async_t wake;
+    uint64_t timer_at; /* when the timer fires; 0: not armed */
+    uint64_t
+        accept_again; /* accepting pauses until then, for lack of descriptors; 0: it does not */
+    uint32_t handles; /* of the three above, those that libuv still knows */
+    bool listening, draining, closing;
+
+    struct http_conn *conns;
+    uint8_t *scratch; /* made with the first connection, gone with the last */
+
+    pthread_mutex_t lock;      /* guards the next three */
+    struct http_conn *answers; /* given by other threads, the latest first */
+    bool deaf;                 /* `wake` must not be used any more */
+    bool gone;                 /* the loop has ended: whoever answers frees */
+
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+
+    time_t date_at;
+    char date[48];
+};
+
+/* connection.c */
+void http_conn_accept(struct http_server *, int fd);
+void http_conn_close(struct http_conn *);
+void http_conn_free(struct http_conn *); /* [any] once nobody needs it */
+void http_conn_expire(struct http_conn *, uint64_t now);
+/* Goes on after an answer was given, or written, outside of the parser. */
+void http_conn_resume(struct http_conn *);
+/* Answers for the server itself, and ends the connection. */
+void http_conn_refuse(struct http_conn *, int status);
+
+/* request.c: what the parser calls */
+extern const http_parser_settings http_request_settings;
+void http_request_begin(struct http_conn *);
+/* Makes room for the body where the handler knows its length; false: it has answered instead. */
+bool http_request_want_room(struct http_conn *);
+bool http_request_flush(struct http_conn *); /* gives the handler what is in the room */
+void http_request_deinit(struct http_conn *);
+
+/* answer.c */
+void http_answer_serialize(struct http_conn *, const struct http_answer *);
+void http_answer_head(struct http_conn *, bool close);
+void http_answer_release(struct http_conn *);
+
+/* server.c */
+void http_server_deadline(struct http_server *, struct http_conn *, uint64_t after_ms);
+void http_server_ref(struct http_server *);
+void http_server_unref(struct http_server *);
+void http_server_forget(struct http_server *, struct http_conn *); /* its socket is closed */
+
+#endif

@@ -1,0 +1,188 @@
+/* A thread with a loop and an HTTP server. [control] starts, drains and stops it; the rest runs on
+ * the thread. */
+#include "formats/http/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { STACK = 256 * 1024 };
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_FAILED };
+
+struct http_thread {
+    uv_loop_t loop;
+    uv_async_t command;
+    struct http_server *server;
+    struct http_handler handler;
+    struct http_limits limits;
+    int fd;
+    char name[16];
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t changed;
+    enum phase phase;
+    bool drain, stop; /* wanted */
+    bool drain_begun, drained, stop_begun;
+    int32_t status;
+    sl_error error;
+};
+
+static void on_drained(void *ctx)
+{
+    struct http_thread *t = (struct http_thread *)ctx;
+    pthread_mutex_lock(&t->lock);
+    t->drained = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void on_command(uv_async_t *command)
+{
+    struct http_thread *t = (struct http_thread *)command->data;
+    pthread_mutex_lock(&t->lock);
+    bool drain = t->drain && !t->drain_begun && !t->stop;
+    bool stop = t->stop && !t->stop_begun;
+    t->drain_begun = t->drain_begun || drain;
+    t->stop_begun = t->stop_begun || stop;
+    pthread_mutex_unlock(&t->lock);
+    if (drain)
+        http_server_drain(t->server, on_drained, t);
+    if (stop) {
+        http_server_close(t->server, NULL, NULL);
+        uv_close((uv_handle_t *)&t->command, NULL);
+    }
+}
+
+static int32_t set_up(struct http_thread *t, sl_error *error)
+{
+    t->command.data = t;
+    int failed = uv_async_init(&t->loop, &t->command, on_command);
+    if (failed)
+        return sl_fail(error, SL_ERR_IO, "cannot set up a thread's loop: %s", uv_strerror(failed));
+    int32_t status = http_server_create(&t->loop, &t->handler, &t->limits, &t->server, error);
+    if (status == SL_OK) {
+        status = http_server_listen(t->server, t->fd, error);
+        if (status != SL_OK)
+            http_server_close(t->server, NULL, NULL);
+    }
+    if (status != SL_OK)
+        uv_close((uv_handle_t *)&t->command, NULL);
+    return status;
+}
+
+static void *thread_run(void *arg)
+{
+    struct http_thread *t = (struct http_thread *)arg;
+    (void)pthread_setname_np(pthread_self(), t->name);
+    int32_t status = set_up(t, &t->error);
+    pthread_mutex_lock(&t->lock);
+    t->status = status;
+    t->phase = status == SL_OK ? PHASE_RUNNING : PHASE_FAILED;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    (void)uv_run(&t->loop, UV_RUN_DEFAULT); /* until nothing is open on it */
+    return NULL;
+}
+
+static void thread_free(struct http_thread *t)
+{
+    (void)uv_loop_close(&t->loop);
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+static int32_t thread_create(struct http_thread *t)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    if (pthread_attr_init(&attr) != 0)
+        return SL_ERR_NOMEM;
+    (void)pthread_attr_setstacksize(&attr, STACK);
+    (void)sigfillset(&all); /* signals are for the host's own threads */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&t->thread, &attr, thread_run, t);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attr);
+    return failed ? SL_ERR_NOMEM : SL_OK;
+}
+
+int32_t http_thread_start(const struct http_handler *handler, const struct http_limits *limits,
+                          int fd, const char *name, struct http_thread **out, sl_error *error)
+{
+    struct http_thread *t = (struct http_thread *)calloc(1, sizeof *t);
+    if (!t)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for an HTTP server");
+    int failed = uv_loop_init(&t->loop);
+    if (failed) {
+        free(t);
+        return sl_fail(error, SL_ERR_IO, "cannot make a thread's loop: %s", uv_strerror(failed));
+    }
+    t->handler = *handler;
+    t->limits = *limits;
+    t->fd = fd;
+    t->error.size = sizeof t->error;
+    (void)snprintf(t->name, sizeof t->name, "%s", name);
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&t->changed, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    (void)pthread_mutex_init(&t->lock, NULL);
+    if (thread_create(t) != SL_OK) {
+        thread_free(t);
+        return sl_fail(error, SL_ERR_NOMEM, "cannot start a thread");
+    }
+    pthread_mutex_lock(&t->lock);
+    while (t->phase == PHASE_STARTING)
+        (void)pthread_cond_wait(&t->changed, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    if (t->phase == PHASE_FAILED) {
+        (void)pthread_join(t->thread, NULL);
+        int32_t status = t->status;
+        (void)sl_fail(error, status, "%s", t->error.text);
+        thread_free(t);
+        return status;
+    }
+    *out = t;
+    return SL_OK;
+}
+
+bool http_thread_drain(struct http_thread *t, uint64_t wait_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    if (wait_ms > UINT32_MAX)
+        wait_ms = UINT32_MAX;
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&t->lock);
+    t->drain = true;
+    (void)uv_async_send(&t->command);
+    int waited = 0;
+    while (!t->drained && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&t->changed, &t->lock, &until);
+    bool drained = t->drained;
+    pthread_mutex_unlock(&t->lock);
+    return drained;
+}
+
+void http_thread_stop(struct http_thread *t)
+{
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->stop = true;
+    (void)uv_async_send(&t->command);
+    pthread_mutex_unlock(&t->lock);
+    (void)pthread_join(t->thread, NULL);
+    thread_free(t);
+}
