@@ -4,6 +4,7 @@
 #ifndef SLUICE_CONFIG_ARENA_H
 #define SLUICE_CONFIG_ARENA_H
 #include <sluice/plugin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

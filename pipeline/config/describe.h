@@ -7,10 +7,9 @@
 
 /* SL_ERR_IO: the stream failed. */
 int32_t describe_text(FILE *out, const sl_field *fields);     /* for a terminal */
-int32_t describe_yaml(FILE *out, const sl_field *fields);     /* an example with the defaults */
+int32_t describe_yaml(FILE *out, const sl_field *fields);     /* a list of keys, for scripts */
 int32_t describe_markdown(FILE *out, const sl_field *fields); /* a table of keys */
-/* An object with "type", "properties", ...; "$defs" for structs that contain themselves. `id` may
- * be NULL. */
+/* An object schema; a struct that contains itself is referred to by its place. `id` may be NULL. */
 int32_t describe_json_schema(FILE *out, const sl_field *fields, const char *id);
 
 #endif

@@ -14,8 +14,12 @@ int32_t config_print_yaml(FILE *out, const struct config_node *node, config_is_s
 int32_t config_print_json(FILE *out, const struct config_node *node, config_is_secret secret,
                           void *user);
 
+/* Text in double quotes, as both YAML and JSON read it. */
+void print_quoted(FILE *out, sl_bytes text);
+
 /* Does a table say that `node`, which lies in the map `top` that the table describes, is secret?
- * Also true where the table does not know the way: an unknown key may be a misspelt secret. */
+ * Also true where the table does not know the way: an unknown key may be a misspelt secret. Meant
+ * to be asked by a config_is_secret. */
 bool config_secret_in(const sl_field *fields, const struct config_node *top,
                       const struct config_node *node);
 

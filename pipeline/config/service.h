@@ -65,11 +65,11 @@ struct service_config {
     uint32_t n_pipelines;
     struct service_logs logs;
     struct service_metrics metrics;
-    const sl_raw *resource;        /* service.telemetry.resource: a map, or NULL; null removes */
-    uint64_t memory_limit;         /* bytes; 0: the host decides */
-    int64_t shutdown_timeout_ns;   /* 30 s where nothing else is said */
-    struct config_arena arena;     /* of everything here */
-    struct config_bound *bound[2]; /* what the telemetry's texts live in */
+    const sl_raw *resource;      /* service.telemetry.resource: a map, or NULL; null removes */
+    uint64_t memory_limit;       /* bytes; 0: the host decides */
+    int64_t shutdown_timeout_ns; /* 30 s where nothing else is said */
+    struct config_arena arena;   /* of everything here */
+    struct config_bound *bound;  /* what the telemetry's texts live in */
 };
 
 /* Fills `s` from a merged tree, which must outlive it. `s` is the caller's storage and ends with

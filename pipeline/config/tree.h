@@ -45,6 +45,9 @@ void tree_become(struct config_node *to, struct config_node *from);
 /* A deep copy, with the places of the original. NULL: no memory, or too many nodes. */
 struct config_node *tree_copy(struct config_tree *t, const struct config_node *from);
 
+/* Levels of lists and maps; 0 for a scalar. */
+uint32_t tree_height(const struct config_node *top);
+
 /* The child of a map, or NULL; also for a node that is no map, and for NULL. */
 struct config_node *config_find(const struct config_node *map, sl_bytes key);
 /* The node under a path of keys that ends with NULL; or NULL. */
