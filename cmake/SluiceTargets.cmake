@@ -12,8 +12,7 @@ target_compile_options(sluice_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Werror
     -fno-strict-aliasing -fstack-protector-strong -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 target_compile_definitions(sluice_flags INTERFACE
-    _GNU_SOURCE $<$<CONFIG:Debug>:SLUICE_CHECKED=1>
-    $<$<AND:$<NOT:$<CONFIG:Debug>>,$<STREQUAL:${SLUICE_SANITIZE},>>:_FORTIFY_SOURCE=2>)
+    _GNU_SOURCE $<$<CONFIG:Debug>:SLUICE_CHECKED=1>)
 target_include_directories(sluice_flags INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
 target_link_options(sluice_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed)
 if(SLUICE_SANITIZE)
@@ -21,6 +20,8 @@ if(SLUICE_SANITIZE)
         -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
     target_compile_definitions(sluice_flags INTERFACE SLUICE_CHECKED=1)
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    target_compile_definitions(sluice_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()
 if(SLUICE_FUZZ)
     target_compile_options(sluice_flags INTERFACE -fsanitize=fuzzer-no-link)
@@ -55,8 +56,10 @@ function(sluice_plugin name)
         LIBRARY_OUTPUT_DIRECTORY ${dir})
     target_link_libraries(${target} PRIVATE ${A_LIBS} sluice_flags)
     target_link_options(${target} PRIVATE
-        -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map
-        $<$<STREQUAL:${SLUICE_SANITIZE},>:-Wl,-z,defs>)
+        -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+    if(NOT SLUICE_SANITIZE)
+        target_link_options(${target} PRIVATE -Wl,-z,defs)
+    endif()
     set_target_properties(${target} PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/plugin.map)
     if(NOT A_TEST)
         install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/sluice/plugins)

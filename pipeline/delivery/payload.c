@@ -2,15 +2,7 @@
  * whoever asks first and published with one compare-and-swap. */
 #include "pipeline/delivery/payload.h"
 #include "formats/otlp/check.h"
-#include "formats/otlp/view.h"
 #include <stdlib.h>
-
-struct payload_index {
-    struct memory *memory;
-    uint64_t reserved;
-    sl_view view;
-    uint8_t *at;
-};
 
 static struct payload *payload_new(struct memory *memory, size_t extra)
 {
@@ -113,15 +105,6 @@ void payload_ref(struct payload *p)
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
-static void index_destroy(struct payload_index *index)
-{
-    if (!index)
-        return;
-    memory_give_back(index->memory, index->reserved);
-    free(index->at);
-    free(index);
-}
-
 void payload_unref(struct payload *p)
 {
     /* A list holds lists only as deep as batches were nested; sources are closed payloads, and the
@@ -130,7 +113,7 @@ void payload_unref(struct payload *p)
         return;
     for (uint32_t i = 0; i < p->n_sources; i++)
         payload_unref(p->sources[i]);
-    index_destroy(atomic_load_explicit(&p->index, memory_order_relaxed));
+    payload_index_destroy(atomic_load_explicit(&p->index, memory_order_relaxed));
     payload_unref(atomic_load_explicit(&p->flat, memory_order_relaxed));
     if (p->buffer)
         memory_buffer_give(p->memory, p->buffer, p->capacity);

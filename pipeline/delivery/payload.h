@@ -51,4 +51,5 @@ void payload_unref(struct payload *);
 int32_t payload_flatten(struct payload *, sl_bytes *);
 /* Spans, points or log records; SL_ERR_UNSUPPORTED for other signals and encodings. */
 int32_t payload_view(struct payload *, sl_view *);
+void payload_index_destroy(struct payload_index *); /* index.c; NULL is legal */
 #endif

@@ -17,7 +17,4 @@ int32_t component_offer(struct component *, struct payload *, const sl_metadata 
 void component_report(struct component *, int32_t status, const char *text);
 void component_job_begins(struct component *);
 void component_job_ends(struct component *);
-
-/* [any] The metrics page; ledgers and queues are read when it is asked for. */
-void component_write_metrics(struct runtime *, void (*write)(void *, sl_bytes), void *ctx);
 #endif

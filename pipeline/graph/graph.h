@@ -43,6 +43,9 @@ struct runtime {
     struct plugin_loader *loader;
     struct payload_limits limits;
     const char *state_directory; /* for SL_STORAGE; NULL: none */
+    /* The metrics page, brought up to date; set by the process. Any thread. */
+    void (*write_metrics)(void *arg, void (*write)(void *, sl_bytes), void *ctx);
+    void *write_metrics_arg;
     /* Asks the main loop to end the process with an error; may be NULL. */
     void (*fatal)(void *arg, const char *component, const char *text);
     void *fatal_arg;

@@ -7,7 +7,6 @@
 #include "pipeline/plugins/loader.h"
 #include "pipeline/process/loop.h"
 #include "pipeline/telemetry/metrics.h"
-#include "pipeline/telemetry/prometheus.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -157,7 +156,9 @@ static int64_t process_up_since(const sl_host *h)
 
 static void process_write_metrics(const sl_host *h, void (*write)(void *, sl_bytes), void *ctx)
 {
-    component_write_metrics(component_of(h)->runtime, write, ctx);
+    const struct runtime *r = component_of(h)->runtime;
+    if (r->write_metrics)
+        r->write_metrics(r->write_metrics_arg, write, ctx);
 }
 
 static const sl_process process_table = {.size = sizeof process_table,

@@ -1,0 +1,150 @@
+/* The commands: run, validate, components, print-config, version; and the table of all. */
+#include "pipeline/cli/options.h"
+#include "pipeline/cli/components.h"
+#include "pipeline/config/print.h"
+#include "pipeline/graph/graph.h"
+#include <uv.h>
+#include <yaml.h>
+#include <zlib.h>
+
+static bool has_config(const struct cli_command *c, const struct cli_values *v, int *code)
+{
+    if (v->n_configs)
+        return true;
+    (void)fprintf(stderr, "sluice %s: no configuration; name one: sluice %s --config FILE\n", c->name,
+                  c->name);
+    *code = CLI_USAGE;
+    return false;
+}
+
+/* Makes the service and prints what is wrong with the config. */
+static struct service *make_service(const struct cli_values *v, bool notes)
+{
+    struct service_options options;
+    struct config_diagnostics d;
+    cli_service_options(v, &options);
+    diagnostics_init(&d, NULL);
+    struct service *s = service_create(&options, &d);
+    diagnostics_print(&d, stderr, notes);
+    if (!s)
+        (void)fprintf(stderr, "sluice: the configuration has %u error%s\n", d.count[CONFIG_ERROR],
+                      d.count[CONFIG_ERROR] == 1 ? "" : "s");
+    diagnostics_deinit(&d);
+    return s;
+}
+
+static int run(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (!cli_read(c, argc, argv, &v, &code) || !has_config(c, &v, &code))
+        return code;
+    struct service *s = make_service(&v, false);
+    if (!s)
+        return CLI_FAILED;
+    code = service_run(s);
+    service_destroy(s);
+    return code;
+}
+
+static int validate(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (!cli_read(c, argc, argv, &v, &code) || !has_config(c, &v, &code))
+        return code;
+    struct service *s = make_service(&v, true);
+    if (!s)
+        return CLI_FAILED;
+    const struct service_config *config = service_settings(s);
+    for (uint32_t i = 0; i < config->n_pipelines; i++)
+        (void)fprintf(stderr,
+                      "pipeline \"%s\": no journal; what is acknowledged is lost if the process is "
+                      "killed\n",
+                      config->pipelines[i].id);
+    (void)printf("The configuration is valid.\n");
+    service_destroy(s);
+    return CLI_OK;
+}
+
+static int components(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (!cli_read(c, argc, argv, &v, &code))
+        return code;
+    return components_print(&v);
+}
+
+static int print_config(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (!cli_read(c, argc, argv, &v, &code) || !has_config(c, &v, &code))
+        return code;
+    if (v.format && strcmp(v.format, "yaml") && strcmp(v.format, "json")) {
+        (void)fprintf(stderr, "sluice print-config: unknown format \"%s\"; use yaml or json\n",
+                      v.format);
+        return CLI_USAGE;
+    }
+    if (v.validate) {
+        struct service *s = make_service(&v, false);
+        if (!s)
+            return CLI_FAILED;
+        service_destroy(s);
+    }
+    return config_print(&v);
+}
+
+static int version(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (argc > 1 && !cli_read(c, argc, argv, &v, &code))
+        return code;
+    (void)printf("sluice %s\nplugin ABI %d.%d\nlibuv %s\nlibyaml %s\nzlib %s\n", SLUICE_VERSION,
+                 SL_ABI_MAJOR, SL_ABI_MINOR, uv_version_string(), yaml_get_version_string(),
+                 zlibVersion());
+    return CLI_OK;
+}
+
+static const struct cli_option *const run_options[] = {
+    &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_feature_gates, NULL};
+static const struct cli_option *const components_options[] = {&cli_plugins, &cli_format, &cli_json,
+                                                              NULL};
+static const struct cli_option *const print_options[] = {
+    &cli_config,     &cli_set,      &cli_plugins, &cli_format, &cli_unredacted,
+    &cli_validate,   &cli_feature_gates, NULL};
+static const struct cli_option *const no_options[] = {NULL};
+
+const struct cli_command cli_commands[] = {
+    {.name = "run",
+     .summary = "Run the pipelines of a configuration.",
+     .help = "SIGTERM and SIGINT drain what is inside, for service::shutdown::timeout at most (30s), "
+             "and end the\nprocess; a second signal does not wait.",
+     .options = run_options,
+     .run = run},
+    {.name = "validate",
+     .summary = "Check a configuration without running it.",
+     .help = "Shows every error with file, line and column, and what is accepted but has no effect.",
+     .options = run_options,
+     .run = validate},
+    {.name = "components",
+     .arguments = "[[KIND:]NAME]",
+     .summary = "List the installed components, or describe one with all its keys.",
+     .options = components_options,
+     .run = components},
+    {.name = "print-config",
+     .summary = "Print the configuration as it is after merging, with secrets left out.",
+     .options = print_options,
+     .run = print_config},
+    {.name = "generate",
+     .summary = "Make realistic traces, metrics and logs, and write or send them.",
+     .options = no_options,
+     .program = "sluice-generate"},
+    {.name = "version",
+     .summary = "Print the version of Sluice and of its libraries.",
+     .options = no_options,
+     .run = version},
+    {.name = NULL},
+};

@@ -1,0 +1,53 @@
+/* The parts of the process that outlive every graph. Control thread. */
+#include "pipeline/graph/runtime.h"
+#include "pipeline/graph/sockets.h"
+#include "pipeline/graph/workers.h"
+#include "pipeline/memory/memory.h"
+#include "pipeline/plugins/loader.h"
+#include "pipeline/telemetry/log.h"
+#include "pipeline/telemetry/metrics.h"
+
+enum { BLOCKING_THREADS = 16 };
+
+int32_t runtime_init(struct runtime *r, const struct runtime_options *o, sl_error *error)
+{
+    memset(r, 0, sizeof *r);
+    struct log_options log;
+    log_options_init(&log);
+    r->log = log_create(o->log ? o->log : &log);
+    r->clock = clock_create(o->virtual_clock);
+    r->memory = memory_create(o->memory_limit);
+    r->workers = workers_create(BLOCKING_THREADS);
+    r->sockets = sockets_create();
+    r->metrics = metrics_create(0);
+    r->registry = plugin_registry_create();
+    r->loader = plugin_loader_create();
+    r->state_directory = o->state_directory;
+    if (!r->log || !r->clock || !r->memory || !r->workers || !r->sockets || !r->metrics ||
+        !r->registry || !r->loader)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory");
+    int32_t status = SL_OK;
+    for (uint32_t i = 0; i < o->n_plugin_directories && status == SL_OK; i++)
+        status = plugin_registry_scan(r->registry, o->plugin_directories[i], error);
+    if (!o->n_plugin_directories) {
+        char path[4096];
+        status = plugin_directory_default(o->installed_plugins, path, sizeof path, error);
+        if (status == SL_OK)
+            status = plugin_registry_scan(r->registry, path, error);
+    }
+    return status;
+}
+
+void runtime_deinit(struct runtime *r)
+{
+    workers_destroy(r->workers);
+    sockets_destroy(r->sockets);
+    plugin_loader_destroy(r->loader);
+    plugin_registry_destroy(r->registry);
+    if (r->metrics)
+        metrics_destroy(r->metrics);
+    memory_destroy(r->memory);
+    clock_destroy(r->clock);
+    log_destroy(r->log);
+    memset(r, 0, sizeof *r);
+}

@@ -1,0 +1,180 @@
+/* The page at :8888/metrics. Ledgers are copied into the metrics when it is asked for, under a lock,
+ * since extensions may ask too. */
+#include "pipeline/process/metrics_page.h"
+#include "formats/http/server.h"
+#include "pipeline/graph/publish.h"
+#include "pipeline/graph/sockets.h"
+#include "pipeline/telemetry/process.h"
+#include "pipeline/telemetry/prometheus.h"
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { RESOURCE_MAX = 32 };
+
+struct metrics_page {
+    struct graph *graph;
+    struct runtime *runtime;
+    uv_loop_t *loop;
+    struct http_server *server;
+    struct process_metrics *process;
+    pthread_mutex_t mutex;
+    struct prometheus_options options;
+    struct metric_label resource[RESOURCE_MAX];
+    char instance_id[40];
+    bool closed;
+};
+
+struct text {
+    uint8_t *at;
+    size_t used, room;
+    bool failed;
+};
+
+static void append(void *ctx, sl_bytes part)
+{
+    struct text *t = ctx;
+    if (t->failed || part.n > SIZE_MAX / 4 - t->used) {
+        t->failed = true;
+        return;
+    }
+    if (t->used + part.n > t->room) {
+        const size_t room = (t->used + part.n) * 2;
+        uint8_t *at = realloc(t->at, room);
+        if (!at) {
+            t->failed = true;
+            return;
+        }
+        t->at = at;
+        t->room = room;
+    }
+    memcpy(t->at + t->used, part.p, part.n);
+    t->used += part.n;
+}
+
+static void write_page(void *arg, void (*write)(void *, sl_bytes), void *ctx)
+{
+    struct metrics_page *p = arg;
+    pthread_mutex_lock(&p->mutex);
+    publish(p->graph, p->runtime);
+    prometheus_write(p->runtime->metrics, &p->options, write, ctx);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void on_headers(void *ctx, struct http_request *r)
+{
+    const bool is_get = !strcmp(r->method, "GET") || !strcmp(r->method, "HEAD");
+    (void)ctx;
+    if (is_get && sl_eq(r->path, sl_str("/metrics")))
+        return;
+    const struct http_answer no = {.status = is_get ? 404 : 405,
+                                   .content_type = "text/plain; charset=utf-8",
+                                   .body = sl_str(is_get ? "the metrics are at /metrics\n"
+                                                         : "use GET\n")};
+    http_answer(r, &no);
+}
+
+static void on_end(void *ctx, struct http_request *r)
+{
+    struct text text = {0};
+    write_page(ctx, append, &text);
+    const struct http_answer page = {.status = text.failed ? 503 : 200,
+                                     .content_type = PROMETHEUS_CONTENT_TYPE,
+                                     .body = sl_slice(text.at, text.failed ? 0 : text.used)};
+    http_answer(r, &page);
+    free(text.at);
+}
+
+/* A random version-4 UUID: service.instance.id, as the Collector has it. */
+static void make_instance_id(char out[40])
+{
+    uint8_t r[16] = {0};
+    if (getrandom(r, sizeof r, GRND_NONBLOCK) != (ssize_t)sizeof r)
+        memset(r, 0x5a, sizeof r);
+    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
+    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+    (void)snprintf(out, 40,
+                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
+                   r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+                   r[13], r[14], r[15]);
+}
+
+/* The defaults, changed by service.telemetry.resource; a null there takes one away. */
+static void make_resource(struct metrics_page *p, const sl_raw *changes)
+{
+    uint32_t n = 0;
+    make_instance_id(p->instance_id);
+    const struct metric_label defaults[] = {{"service.name", "sluice"},
+                                            {"service.version", SLUICE_VERSION},
+                                            {"service.instance.id", p->instance_id}};
+    for (uint32_t i = 0; i < 3; i++) {
+        bool changed = false;
+        for (uint32_t k = 0; changes && k < changes->n; k++)
+            changed |= sl_eq(changes->children[k].key, sl_str(defaults[i].key));
+        if (!changed)
+            p->resource[n++] = defaults[i];
+    }
+    for (uint32_t k = 0; changes && k < changes->n && n < RESOURCE_MAX; k++)
+        if (changes->children[k].kind == 1)
+            p->resource[n++] = (struct metric_label){(const char *)changes->children[k].key.p,
+                                                     (const char *)changes->children[k].text.p};
+    p->options.resource = p->resource;
+    p->options.n_resource = n;
+}
+
+struct metrics_page *metrics_page_create(struct graph *g, struct runtime *r,
+                                         const struct service_config *s, uv_loop_t *loop,
+                                         sl_error *error)
+{
+    struct metrics_page *p = calloc(1, sizeof *p);
+    char endpoint[300];
+    int32_t fd;
+    if (!p) {
+        (void)sl_fail(error, SL_ERR_NOMEM, "no memory");
+        return NULL;
+    }
+    p->graph = g;
+    p->runtime = r;
+    p->loop = loop;
+    p->options.units = !s->metrics.without_units;
+    p->options.type_suffix = !s->metrics.without_type_suffix;
+    p->options.scope = !s->metrics.without_scope_info;
+    p->options.version = SLUICE_VERSION;
+    make_resource(p, s->resource);
+    pthread_mutex_init(&p->mutex, NULL);
+    p->process = process_metrics_create(r->metrics);
+    r->write_metrics = write_page;
+    r->write_metrics_arg = p;
+    const struct http_handler handler = {.ctx = p, .headers = on_headers, .end = on_end};
+    struct http_limits limits;
+    http_limits_init(&limits);
+    limits.connections = 32;
+    (void)snprintf(endpoint, sizeof endpoint, "%.*s:%u", (int)s->metrics.host.n,
+                   (const char *)s->metrics.host.p, s->metrics.port);
+    if (sockets_open(r->sockets, sl_str(endpoint), sl_str("tcp"), &fd, error) == SL_OK &&
+        http_server_create(loop, &handler, &limits, &p->server, error) == SL_OK &&
+        http_server_listen(p->server, fd, error) == SL_OK)
+        return p;
+    metrics_page_destroy(p);
+    return NULL;
+}
+
+static void on_closed(void *ctx)
+{
+    struct metrics_page *p = ctx;
+    p->closed = true;
+}
+
+void metrics_page_destroy(struct metrics_page *p)
+{
+    if (!p)
+        return;
+    p->runtime->write_metrics = NULL;
+    if (p->server) {
+        http_server_close(p->server, on_closed, p);
+        while (!p->closed)
+            (void)uv_run(p->loop, UV_RUN_ONCE);
+    }
+    process_metrics_destroy(p->process);
+    pthread_mutex_destroy(&p->mutex);
+    free(p);
+}
