@@ -1,0 +1,50 @@
+"""The collector's configurations and commands that the benchmarks use."""
+
+
+def receiver(ports):
+    lines = ["receivers:", "  otlp:", "    protocols:"]
+    for kind, port in ports.items():
+        lines += [f"      {kind}:", f"        endpoint: 127.0.0.1:{port}"]
+    return lines
+
+
+def exporter(kind, sink_port, wait_for_result):
+    queue = "{enabled: true, wait_for_result: true}" if wait_for_result else "{enabled: true}"
+    if kind is None:
+        return "nop", ["exporters:", "  nop:"]
+    if kind == "grpc":
+        return "otlp", ["exporters:", "  otlp:", f"    endpoint: 127.0.0.1:{sink_port}",
+                        "    tls: {insecure: true}", "    compression: none",
+                        f"    sending_queue: {queue}"]
+    return "otlphttp", ["exporters:", "  otlphttp:", f"    endpoint: http://127.0.0.1:{sink_port}",
+                        "    compression: none", f"    sending_queue: {queue}"]
+
+
+def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_size=0, lanes=0,
+           budget_mib=0):
+    """OTLP in on `ports` ({"grpc": port, "http": port}), out by `kind` (None: nop)."""
+    name, exporters = exporter(kind, sink_port, wait_for_result)
+    lines = receiver(ports) + exporters
+    processors = []
+    if batch_size:
+        processors = ["batch"]
+        lines += ["processors:", "  batch:", f"    send_batch_size: {batch_size}",
+                  "    timeout: 200ms"]
+    lines += ["service:"]
+    if budget_mib:
+        lines += [f"  memory_limit: {budget_mib}MiB"]
+    # the collector's own metrics would need a port of their own for each run
+    lines += ["  telemetry:", "    metrics:", "      level: none", "  pipelines:"]
+    signals = [signal] if kind else ["traces", "metrics", "logs"]
+    for s in signals:
+        lines += [f"    {s}:", "      receivers: [otlp]",
+                  f"      processors: [{', '.join(processors)}]", f"      exporters: [{name}]"]
+        if lanes:
+            lines += [f"      lanes: {lanes}"]
+    return "\n".join(lines) + "\n"
+
+
+def generate_command(sut, path, signal, items):
+    """Writes a few dozen requests of `items` items each, framed as the file exporter does."""
+    return [sut, "generate", signal, "--output", path, "--format", "proto", "--seed", "1",
+            "--items-per-request", str(items), "--requests", "32" if items >= 1000 else "400"]
