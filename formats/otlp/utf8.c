@@ -1,0 +1,115 @@
+/* UTF-8, with 16 bytes at a time for what is ASCII. Pure functions, any thread. */
+#include "formats/otlp/utf8.h"
+#include <string.h>
+
+/* Becomes one register with SSE2, NEON and the like, and four words elsewhere. */
+typedef int8_t lanes __attribute__((vector_size(16)));
+
+enum {
+    BLOCK = 4 * sizeof(lanes),
+    BLOCKS_MAX = 255 / 4 /* so that four added lanes still fit a byte */
+};
+
+static lanes load(const uint8_t *p)
+{
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Adds up 16 unsigned bytes. */
+static size_t sum(lanes v)
+{
+    const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
+    uint64_t half[2];
+    memcpy(half, &v, sizeof half);
+    const uint64_t pairs =
+        (half[0] & even) + ((half[0] >> 8) & even) + (half[1] & even) + ((half[1] >> 8) & even);
+    return (size_t)((pairs * UINT64_C(0x0001000100010001)) >> 48);
+}
+
+size_t otlp_count_high(const uint8_t *p, size_t n)
+{
+    const lanes zero = {0};
+    size_t count = 0;
+    while (n >= BLOCK) {
+        size_t blocks = n / BLOCK;
+        if (blocks > BLOCKS_MAX) {
+            blocks = BLOCKS_MAX;
+        }
+        n -= blocks * BLOCK;
+        lanes a = zero, b = zero, c = zero, d = zero; /* a comparison that holds gives -1 */
+        for (; blocks > 0; blocks--, p += BLOCK) {
+            a -= load(p) < zero;
+            b -= load(p + 16) < zero;
+            c -= load(p + 32) < zero;
+            d -= load(p + 48) < zero;
+        }
+        count += sum((a + b) + (c + d));
+    }
+    lanes rest = zero;
+    for (; n >= sizeof(lanes); n -= sizeof(lanes), p += sizeof(lanes)) {
+        rest -= load(p) < zero;
+    }
+    count += sum(rest);
+    for (; n > 0; n--, p++) {
+        count += *p >> 7;
+    }
+    return count;
+}
+
+static int is_tail(uint8_t byte)
+{
+    return (byte & 0xc0) == 0x80;
+}
+
+/* Length of the character at p, which does not begin with an ASCII byte; 0 if it is none. */
+static size_t character(const uint8_t *p, size_t n)
+{
+    const uint8_t lead = p[0];
+    if (lead >= 0xc2 && lead <= 0xdf) {
+        return n >= 2 && is_tail(p[1]) ? 2 : 0;
+    }
+    if (lead >= 0xe0 && lead <= 0xef) {
+        if (n < 3 || !is_tail(p[1]) || !is_tail(p[2])) {
+            return 0;
+        }
+        const int overlong = lead == 0xe0 && p[1] < 0xa0;
+        const int surrogate = lead == 0xed && p[1] > 0x9f;
+        return overlong || surrogate ? 0 : 3;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        if (n < 4 || !is_tail(p[1]) || !is_tail(p[2]) || !is_tail(p[3])) {
+            return 0;
+        }
+        const int overlong = lead == 0xf0 && p[1] < 0x90;
+        const int beyond = lead == 0xf4 && p[1] > 0x8f;
+        return overlong || beyond ? 0 : 4;
+    }
+    return 0;
+}
+
+size_t otlp_utf8_valid(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n) {
+        if (n - i >= 8) {
+            uint64_t word;
+            memcpy(&word, p + i, sizeof word);
+            if (!(word & UINT64_C(0x8080808080808080))) {
+                i += sizeof word;
+                continue;
+            }
+        }
+        if (p[i] < 0x80) {
+            i++;
+            continue;
+        }
+        const size_t length = character(p + i, n - i);
+        if (length == 0) {
+            return i;
+        }
+        i += length;
+    }
+    return n;
+}
