@@ -32,7 +32,8 @@ void plugin_registry_destroy(struct plugin_registry *);
  * no plugin, or is damaged, is listed with its problem and spoils nothing. */
 int32_t plugin_registry_scan(struct plugin_registry *, const char *directory, sl_error *);
 /* Where plugins are by default: "plugins" beside the running executable if that is a directory
- * (a build tree), else `installed` (LIBDIR/sluice/plugins). */
+ * (a build tree), else `installed` (LIBDIR/sluice/plugins), which may be relative to the
+ * executable's directory. */
 int32_t plugin_directory_default(const char *installed, char *path, size_t capacity, sl_error *);
 
 /* The file that has the type of that name or alias. SL_ERR_NOT_FOUND: none; SL_ERR_INVALID: two

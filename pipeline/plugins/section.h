@@ -30,6 +30,6 @@ void section_deinit(struct section *);
 
 /* "receiver" for SL_KIND_receiver; NULL: unknown. */
 const char *plugin_kind_name(uint32_t kind);
-/* Lower-case letters, digits and underscores, beginning with a letter. */
+/* Letters, digits and underscores, beginning with a letter. */
 bool plugin_name_ok(sl_bytes name);
 #endif
