@@ -130,5 +130,6 @@ void delivery_unref(struct delivery *);
 struct delivery *delivery_new(uint8_t kind, uint32_t items, uint32_t n_parts);
 void fork_unref(struct fork *);
 void fork_credit(struct fork *, uint32_t first, uint32_t n, const struct ending *);
-struct payload *payload_cut(struct memory *, const sl_piece *, uint32_t n);
+/* A payload of the pieces' records. The deliveries must have their payloads. */
+int32_t payload_cut(struct memory *, const sl_piece *, uint32_t n, struct payload **);
 #endif

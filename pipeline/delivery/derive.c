@@ -58,7 +58,9 @@ int32_t delivery_derive(struct memory *memory, const sl_piece *pieces, uint32_t 
     struct delivery *d = delivery_new(mode == SL_AS_ONE ? DELIVERY_AS_ONE : DELIVERY_ITEMWISE,
                                       payload ? payload->pub.items : (uint32_t)items, n);
     status = SL_ERR_NOMEM;
-    if (!common || !d || (!made && !(made = payload_cut(memory, pieces, n))))
+    if (!common || !d)
+        goto failed;
+    if (!made && (status = payload_cut(memory, pieces, n, &made)) != SL_OK)
         goto failed;
     if ((status = claim_pieces(pieces, n, ledger)) != SL_OK)
         goto failed;
