@@ -59,7 +59,7 @@ int32_t otlp_cut_plan(const sl_view *view, const struct otlp_range *ranges, uint
 /* Fills the memory that `cut` was given after its plan: slices[n_slices], starts[n_starts],
  * arena[arena_used]. The slices point into the payload, the view's memory, the arena and the
  * replacements. What lies in a resource's, scope's or metric's message beside the items is kept,
- * unknown fields included. */
+ * unknown fields included; unknown fields of the request itself are not. */
 void otlp_cut_fill(const sl_view *view, const struct otlp_range *ranges, uint32_t n,
                    struct otlp_cut *cut);
 
