@@ -64,6 +64,9 @@ static int32_t start_kind(struct graph *g, uint32_t kind, sl_error *error)
         const int32_t status = component_start(g->components[i], error);
         if (status != SL_OK)
             return status;
+        for (uint32_t s = 0; s < SIGNALS; s++)
+            if (g->components[i]->sinks[s])
+                sink_started(g->components[i]->sinks[s]);
     }
     return SL_OK;
 }

@@ -1,8 +1,9 @@
 /* The queue in front of an exporter, its consumers and its retries.
  *
  * At most num_consumers deliveries are in the exporter's hands or wait for a retry; the rest waits
- * in the queue, in order. Consumers are threads that sleep when there is nothing to do; they are
- * started one by one when work finds nobody idle. */
+ * in the queue, in order. An exporter with SL_ASYNC_SEND is handed its deliveries by whoever brings
+ * them, or by whoever ends the one before (pump). Others have consumers: threads that sleep when
+ * there is nothing to do, started one by one when work finds nobody idle. */
 #include "pipeline/graph/sink.h"
 #include "pipeline/graph/lane.h"
 #include "pipeline/graph/retry.h"
@@ -21,6 +22,7 @@ struct attempt {
     struct clock_timer timer;
     struct attempt *next; /* free, or due again */
     bool waiting;         /* for its timer */
+    sl_send send;
 };
 
 struct sink_waiter {
@@ -33,8 +35,10 @@ struct sink {
     uint32_t signal;
     struct exporter_config config;
     struct ledger *ledger;
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t work;
+    const sl_async_send *async; /* NULL: consumers are threads */
+    pthread_mutex_t mutex;      /* guards what follows */
+    pthread_cond_t work;        /* for consumers; and for sink_close, that sends have ended */
+    bool pumping, pump_again;   /* someone hands out attempts; and shall look again */
     struct delivery *first, *last;
     uint64_t queued_requests, queued_items, queued_bytes;
     uint64_t out_requests, out_items, out_bytes; /* in attempts */
@@ -112,10 +116,13 @@ void sink_destroy(struct sink *s)
 }
 
 static void *consume(void *);
+static void pump(struct sink *);
 
-/* Someone shall look at the work. Mutex held. */
+/* Someone shall look at the work. Mutex held; an async sink is pumped once it is released. */
 static void call_consumer(struct sink *s)
 {
+    if (s->async)
+        return;
     if (s->idle) {
         pthread_cond_signal(&s->work);
         return;
@@ -159,6 +166,7 @@ void sink_push(struct sink *s, struct delivery *d)
     if (s->free)
         call_consumer(s);
     pthread_mutex_unlock(&s->mutex);
+    pump(s);
 }
 
 bool sink_has_room(struct sink *s, struct lane *waiter)
@@ -226,6 +234,7 @@ static void timer_fired(struct clock_timer *timer)
         call_consumer(s);
     }
     pthread_mutex_unlock(&s->mutex);
+    pump(s);
 }
 
 static bool is_for_good(int32_t status)
@@ -242,8 +251,8 @@ static bool is_for_good(int32_t status)
     }
 }
 
-static void log_failure(const struct sink *s, const struct attempt *a, const sl_send *send,
-                        const char *what, int64_t delay_ns)
+static void log_failure(const struct sink *s, const struct attempt *a, const char *what,
+                        int64_t delay_ns)
 {
     struct log *log = s->component->runtime->log;
     const int32_t level = delay_ns >= 0 ? SL_LOG_INFO : SL_LOG_ERROR;
@@ -254,7 +263,7 @@ static void log_failure(const struct sink *s, const struct attempt *a, const sl_
     (void)snprintf(attempts, sizeof attempts, "%" PRIu32, a->n);
     (void)snprintf(delay, sizeof delay, "%.3fs", (double)(delay_ns < 0 ? 0 : delay_ns) / 1e9);
     const sl_log_field fields[] = {
-        {"error", sl_str(send->error.text)},
+        {"error", sl_str(a->send.error.text)},
         {"items", sl_str(items)},
         {"attempts", sl_str(attempts)},
         {"interval", sl_str(delay)},
@@ -302,59 +311,66 @@ static void retry_later(struct attempt *a, int64_t delay_ns)
         timer_fired(&a->timer); /* no memory for the timer: rather at once than never */
 }
 
-static void try_once(struct attempt *a)
+/* Cuts out what is left, decodes it, and fills the sl_send. */
+static int32_t prepare(struct attempt *a)
 {
     struct sink *s = a->sink;
     struct component *c = s->component;
     const int64_t now = clock_now(c->runtime->clock);
-    sl_send send = {.size = sizeof send, .attempt = a->n, .error = {.size = sizeof send.error}};
-    int32_t status = cut_rest(a) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
+    a->send = (sl_send){.size = sizeof a->send, .attempt = a->n, .error = {.size = sizeof(sl_error)}};
+    const int32_t status = cut_rest(a) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
     if (!a->n++)
         a->first_ns = now;
-    if (status == SL_OK) {
-        const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
-        send.deadline_ns = s->config.timeout ? now + s->config.timeout : 0;
-        if (deadline && (!send.deadline_ns || deadline < send.deadline_ns))
-            send.deadline_ns = deadline;
-        status = c->type->send(c->self, &a->d->pub, &send);
-    } else {
-        (void)sl_fail(&send.error, status,
+    const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
+    a->send.deadline_ns = s->config.timeout ? now + s->config.timeout : 0;
+    if (deadline && (!a->send.deadline_ns || deadline < a->send.deadline_ns))
+        a->send.deadline_ns = deadline;
+    if (status != SL_OK)
+        (void)sl_fail(&a->send.error, status,
                       status == SL_ERR_NOMEM ? "no memory to prepare the data for sending"
                                              : "no codec can decode the data for this exporter");
-    }
+    return status;
+}
+
+/* The attempt has ended with this status: what is unclaimed ends, or is tried again later. */
+static void conclude(struct attempt *a, int32_t status)
+{
+    struct sink *s = a->sink;
+    struct clock *clock = s->component->runtime->clock;
+    const sl_send *send = &a->send;
     if (status == SL_OK || !a->d->pub.unclaimed) {
         finish_attempt(a, &(struct ending){.outcome = SL_DELIVERED});
         return;
     }
     struct ending e = {.outcome = SL_REJECTED,
                        .status = status,
-                       .retry_after_ns = send.retry_after_ns,
-                       .why = send.why ? send.why : "rejected"};
+                       .retry_after_ns = send->retry_after_ns,
+                       .why = send->why ? send->why : "rejected"};
     if (is_for_good(status)) {
-        log_failure(s, a, &send, "Exporting failed. The error is not retryable. Dropping data.", -1);
+        log_failure(s, a, "Exporting failed. The error is not retryable. Dropping data.", -1);
         finish_attempt(a, &e);
         return;
     }
     e.outcome = SL_FAILED;
-    e.why = send.why ? send.why : "send_failed";
+    e.why = send->why ? send->why : "send_failed";
     const struct retry_config *r = &s->config.retry_on_failure;
     if (!r->enabled) {
-        log_failure(s, a, &send, "Exporting failed. Retries are off. Dropping data.", -1);
+        log_failure(s, a, "Exporting failed. Retries are off. Dropping data.", -1);
         finish_attempt(a, &e);
         return;
     }
-    const int64_t delay = retry_delay(r, &a->backoff_ns, send.retry_after_ns, &s->random);
-    const int64_t again = clock_now(c->runtime->clock) + delay;
+    const int64_t delay = retry_delay(r, &a->backoff_ns, send->retry_after_ns, &s->random);
+    const int64_t again = clock_now(clock) + delay;
     const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
-    if ((r->max_elapsed_time && again - a->first_ns > r->max_elapsed_time) ||
-        (deadline && again > deadline)) {
-        log_failure(s, a, &send, "Exporting failed. No more retries left. Dropping data.", -1);
-        e.outcome = deadline && again > deadline ? SL_FAILED : SL_EXPIRED;
-        e.why = deadline && again > deadline ? "shutdown" : "max_elapsed_time";
+    const bool too_late = deadline && again > deadline;
+    if (too_late || (r->max_elapsed_time && again - a->first_ns > r->max_elapsed_time)) {
+        log_failure(s, a, "Exporting failed. No more retries left. Dropping data.", -1);
+        e.outcome = too_late ? SL_FAILED : SL_EXPIRED;
+        e.why = too_late ? "shutdown" : "max_elapsed_time";
         finish_attempt(a, &e);
         return;
     }
-    log_failure(s, a, &send, "Exporting failed. Will retry the request after interval.", delay);
+    log_failure(s, a, "Exporting failed. Will retry the request after interval.", delay);
     retry_later(a, delay);
 }
 
@@ -364,6 +380,8 @@ static struct attempt *next_attempt(struct sink *s, struct sink_waiter **wake)
     struct attempt *a = s->due;
     if (a) {
         s->due = a->next;
+        s->in_flight++;
+        s->sends++;
         return a;
     }
     if (!s->first || !s->free)
@@ -385,11 +403,20 @@ static struct attempt *next_attempt(struct sink *s, struct sink_waiter **wake)
     s->out_requests++;
     s->out_items += a->items;
     s->out_bytes += a->bytes;
+    s->in_flight++;
+    s->sends++;
     if (s->waiters && !is_full(s)) {
         *wake = s->waiters;
         s->waiters = NULL;
     }
     return a;
+}
+
+/* A send has ended. Mutex held. */
+static void leave_flight(struct sink *s)
+{
+    if (--s->in_flight == 0 && s->stopping)
+        pthread_cond_broadcast(&s->work);
 }
 
 static void *consume(void *arg)
@@ -405,16 +432,74 @@ static void *consume(void *arg)
             s->idle--;
             continue;
         }
-        s->in_flight++;
-        s->sends++;
         pthread_mutex_unlock(&s->mutex);
         poke(wake);
-        try_once(a);
+        int32_t status = prepare(a);
+        if (status == SL_OK)
+            status = s->component->type->send(s->component->self, &a->d->pub, &a->send);
+        conclude(a, status);
         pthread_mutex_lock(&s->mutex);
-        s->in_flight--;
+        leave_flight(s);
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
+}
+
+static void on_sent(void *ctx, int32_t status)
+{
+    struct attempt *a = ctx;
+    struct sink *s = a->sink;
+    conclude(a, status);
+    pump(s);
+    pthread_mutex_lock(&s->mutex);
+    leave_flight(s); /* last: from here on the sink may be closed */
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Hands out attempts while there are any. One thread at a time, so that an exporter that answers at
+ * once is not called from within its own answer again and again. */
+static void pump(struct sink *s)
+{
+    if (!s->async)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    s->pump_again = true;
+    if (s->pumping) {
+        pthread_mutex_unlock(&s->mutex);
+        return;
+    }
+    s->pumping = true;
+    while (s->pump_again) {
+        struct sink_waiter *wake = NULL;
+        struct attempt *a = s->stopping ? NULL : next_attempt(s, &wake);
+        if (!a) {
+            s->pump_again = false;
+            break;
+        }
+        pthread_mutex_unlock(&s->mutex);
+        poke(wake);
+        int32_t status = prepare(a);
+        if (status == SL_OK)
+            status = s->async->begin(s->component->self, &a->d->pub, &a->send, on_sent, a);
+        if (status != SL_OK) {
+            conclude(a, status);
+            pthread_mutex_lock(&s->mutex);
+            leave_flight(s);
+            continue;
+        }
+        pthread_mutex_lock(&s->mutex);
+    }
+    s->pumping = false;
+    if (s->stopping)
+        pthread_cond_broadcast(&s->work);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void sink_started(struct sink *s)
+{
+    const struct component *c = s->component;
+    if (c->type->interface_of)
+        s->async = c->type->interface_of(c->self, SL_ASYNC_SEND);
 }
 
 /* ---- ending ---- */
@@ -433,6 +518,7 @@ void sink_drain(struct sink *s, int64_t deadline_ns)
         }
     }
     pthread_mutex_unlock(&s->mutex);
+    pump(s);
 }
 
 bool sink_is_empty(struct sink *s)
@@ -450,6 +536,8 @@ uint64_t sink_close(struct sink *s)
     pthread_mutex_lock(&s->mutex);
     s->stopping = true;
     pthread_cond_broadcast(&s->work);
+    while (s->async && (s->in_flight || s->pumping))
+        pthread_cond_wait(&s->work, &s->mutex);
     pthread_mutex_unlock(&s->mutex);
     for (uint32_t i = 0; i < s->n_threads; i++)
         pthread_join(s->threads[i], NULL);

@@ -38,6 +38,8 @@ int32_t exporter_config_finish(const sl_type *, const struct config_part *parts,
 struct sink *sink_create(struct component *, uint32_t signal);
 void sink_destroy(struct sink *);
 
+/* The exporter has started: how does it send? [control] */
+void sink_started(struct sink *);
 /* [any] Takes the delivery: queues it, or settles it as failed when the queue refuses. */
 void sink_push(struct sink *, struct delivery *);
 /* [any] Will the sink not make anyone wait? If it will and `waiter` is given, the lane is poked

@@ -1,0 +1,153 @@
+#include "tests/support/graph_fixture.h"
+#include "pipeline/config/sources.h"
+#include "pipeline/graph/component.h"
+#include "pipeline/graph/runtime.h"
+#include "pipeline/graph/sink.h"
+#include "pipeline/memory/memory.h"
+#include <sched.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <time.h>
+/* cmocka wants the headers above first */
+#include <cmocka.h>
+
+static const char *const directories[] = {SLUICE_TEST_BUILD "/plugins",
+                                          SLUICE_TEST_BUILD "/tests/plugins"};
+
+static char *text_of(struct config_diagnostics *d)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    diagnostics_print(d, f, true);
+    (void)fclose(f);
+    return text;
+}
+
+/* false: the reasons are in *text, to be freed. */
+static bool make(struct fixture *f, const char *yaml, uint64_t memory_limit, char **text)
+{
+    memset(f, 0, sizeof *f);
+    char *source = malloc(strlen(yaml) + 8);
+    assert_non_null(source);
+    (void)sprintf(source, "yaml:%s", yaml);
+    const char *const configs[] = {source};
+    const struct config_sources sources = {.configs = configs, .n_configs = 1};
+    struct config_diagnostics d;
+    sl_error error = {.size = sizeof error};
+    const struct runtime_options options = {.memory_limit = memory_limit,
+                                            .virtual_clock = true,
+                                            .plugin_directories = directories,
+                                            .n_plugin_directories = 2};
+    diagnostics_init(&d, NULL);
+    if (runtime_init(&f->runtime, &options, &error) != SL_OK)
+        fail_msg("%s", error.text);
+    if (sources_load(&sources, &f->tree, &d) == SL_OK) {
+        if (service_init(&f->config, &f->tree, NULL, &d) == SL_OK)
+            f->graph = graph_create(&f->runtime, &f->config, &d);
+    }
+    *text = text_of(&d);
+    diagnostics_deinit(&d);
+    free(source);
+    return f->graph != NULL;
+}
+
+static void unmake(struct fixture *f)
+{
+    graph_destroy(f->graph);
+    service_deinit(&f->config);
+    tree_deinit(&f->tree);
+    runtime_deinit(&f->runtime);
+}
+
+void fixture_start(struct fixture *f, const char *yaml, uint64_t memory_limit)
+{
+    char *text;
+    sl_error error = {.size = sizeof error};
+    if (!make(f, yaml, memory_limit, &text))
+        fail_msg("%s", text);
+    free(text);
+    if (graph_start(f->graph, &error) != SL_OK)
+        fail_msg("%s", error.text);
+}
+
+char *fixture_errors(const char *yaml)
+{
+    struct fixture f;
+    char *text;
+    const bool ok = make(&f, yaml, 0, &text);
+    unmake(&f);
+    if (!ok)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int64_t real_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void fixture_until(struct fixture *f, bool (*done)(void *), void *arg, int64_t step_ns)
+{
+    const int64_t deadline = real_now() + INT64_C(30000000000);
+    while (!done(arg)) {
+        if (real_now() > deadline)
+            fail_msg("what the test waits for did not happen in 30 s");
+        clock_advance(f->runtime.clock, step_ns);
+        sched_yield();
+    }
+}
+
+static bool is_drained(void *arg)
+{
+    return graph_drained(arg);
+}
+
+static void check_component(void *arg, struct component *c)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < SIGNALS; i++) {
+        const int64_t held = ledger_held(&c->ledgers[i]);
+        if (held)
+            fail_msg("the ledger of %s for signal %u does not add up: %lld items held at the end",
+                     c->id, i, (long long)held);
+        assert_int_equal(atomic_load(&c->ledgers[i].double_claims), 0);
+    }
+}
+
+uint64_t fixture_end(struct fixture *f)
+{
+    const int64_t deadline = clock_now(f->runtime.clock) + INT64_C(3600000000000);
+    graph_drain(f->graph, deadline);
+    fixture_until(f, is_drained, f->graph, 10000000);
+    const uint64_t left = graph_stop(f->graph);
+    graph_components(f->graph, check_component, NULL);
+    graph_destroy(f->graph);
+    f->graph = NULL;
+    assert_int_equal(memory_used(f->runtime.memory), 0);
+    unmake(f);
+    return left;
+}
+
+const void *fixture_interface(struct fixture *f, uint32_t kind, const char *id,
+                              const char *interface)
+{
+    struct component *c = graph_component(f->graph, kind, id);
+    if (!c)
+        fail_msg("no component %s", id);
+    assert_non_null(c->type->interface_of);
+    const void *table = c->type->interface_of(c->self, interface);
+    assert_non_null(table);
+    return table;
+}
+
+struct ledger *fixture_ledger(struct fixture *f, uint32_t kind, const char *id, uint32_t signal)
+{
+    struct component *c = graph_component(f->graph, kind, id);
+    if (!c)
+        fail_msg("no component %s", id);
+    return &c->ledgers[signal_index(signal)];
+}
