@@ -11,3 +11,11 @@ sluice_library(generate_send
     LIBS PkgConfig::ZLIB ${HTTP_PARSER_ARCHIVE} m ${CMAKE_DL_LIBS})
 target_include_directories(generate_send PRIVATE ${GRPC_INCLUDE_DIRS})
 target_compile_definitions(generate_send PRIVATE SLUICE_GRPC_SONAME="${grpc_soname}")
+
+if(SLUICE_TESTS)
+    set(unit ${PROJECT_SOURCE_DIR}/tests/unit)
+    sluice_unit_test(send_core SOURCES ${unit}/send_core.c LIBS generate_send)
+    sluice_unit_test(send_http SOURCES ${unit}/send_http.c LIBS generate_send Threads::Threads)
+    sluice_unit_test(send_grpc SOURCES ${unit}/send_grpc.c
+        LIBS generate_send PkgConfig::GRPC Threads::Threads)
+endif()

@@ -45,6 +45,7 @@ struct slot {
     size_t total;
     http_parser parser;
     bool answered;
+    bool hung_up;  /* the server ends, or has broken, the connection */
     bool in_value; /* the parser's last piece was of a header's value, not of its name */
     char name[16]; /* of the header at hand, cut; the parser may hand it over in pieces */
     size_t name_n;
@@ -202,6 +203,7 @@ static bool slot_connect(struct slot *slot)
     slot->fd = socket(s->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (slot->fd < 0)
         return false;
+    slot->hung_up = false;
     setsockopt(slot->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP, .data.ptr = slot};
     if ((connect(slot->fd, (const struct sockaddr *)&s->address, s->address_n) &&
@@ -265,7 +267,7 @@ static void slot_answered(struct slot *slot)
 {
     struct send_answer answer = {.outcome = SEND_ACKNOWLEDGED};
     unsigned code = slot->parser.status_code;
-    bool keep = http_should_keep_alive(&slot->parser) && slot_sent(slot);
+    bool keep = http_should_keep_alive(&slot->parser) && slot_sent(slot) && !slot->hung_up;
     if (code < 300) {
         send_read_partial(sl_slice(slot->reply, slot->reply_n), &answer);
     } else {
@@ -360,8 +362,11 @@ static void sender_poll(struct sender *s, uint64_t wait_ns)
     struct timespec wait = {.tv_sec = (time_t)(wait_ns / SEND_NS_PER_S),
                             .tv_nsec = (long)(wait_ns % SEND_NS_PER_S)};
     int n = epoll_pwait2(s->epoll, events, EVENTS, &wait, NULL);
-    for (int i = 0; i < n; i++)
-        slot_event((struct slot *)events[i].data.ptr);
+    for (int i = 0; i < n; i++) {
+        struct slot *slot = (struct slot *)events[i].data.ptr;
+        slot->hung_up = (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+        slot_event(slot);
+    }
 }
 
 static void sender_loop(struct sender *s)
