@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BUFFER_BYTES ((size_t)1 << 20)
 #define LINE_MAX_BYTES (UINT64_C(1) << 30)
@@ -105,6 +106,11 @@ static enum sl_status file_open(struct output *o, unsigned signal, struct output
         }
     }
     bool standard = o->file && strcmp(o->file, "-") == 0;
+    /* Not truncated but replaced: it may be what is being replayed. */
+    struct stat st;
+    if (!standard && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        (void)unlink(path);
+    }
     f->path = strdup(path);
     f->stream = standard ? stdout : fopen(path, "we");
     if (!f->path || !f->stream) {

@@ -179,7 +179,7 @@ void shopper_extra(struct text_pool *p, struct attr_pool *a, const struct shoppe
 {
     switch (n) {
     case 0:
-        attrs_text(a, LIT("app.request.id"), template_fill(p, LIT("%r"), s, r));
+        attrs_text(a, LIT("app.correlation.id"), template_fill(p, LIT("%r"), s, r));
         return;
     case 1:
         attrs_text(a, LIT("app.session.id"), template_fill(p, LIT("%s"), s, r));
