@@ -34,7 +34,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    strncpy(f->directory, "/tmp/sluice-plugins-XXXXXX", sizeof f->directory - 1);
+    (void)snprintf(f->directory, sizeof f->directory, "/tmp/sluice-plugins-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->registry = plugin_registry_create();
     f->loader = plugin_loader_create();
@@ -76,6 +76,11 @@ static const char *path_of(struct fixture *f, const char *name)
 {
     (void)snprintf(f->path, sizeof f->path, "%s/%s", f->directory, name);
     return f->path;
+}
+
+static void keep(char copy[256], const char *path)
+{
+    (void)snprintf(copy, 256, "%s", path);
 }
 
 static const char *put_bytes(struct fixture *f, const char *name, const void *bytes, size_t n)
@@ -327,9 +332,9 @@ static void test_descriptors(void **state)
 {
     struct fixture *f = *state;
     char good[256], magic[256], damaged[256];
-    strcpy(good, put_fixture(f, "good.so", "good"));
-    strcpy(magic, put_fixture(f, "magic.so", "magic"));
-    strcpy(damaged, put_fixture(f, "unresolved.so", "unresolved"));
+    keep(good, put_fixture(f, "good.so", "good"));
+    keep(magic, put_fixture(f, "magic.so", "magic"));
+    keep(damaged, put_fixture(f, "unresolved.so", "unresolved"));
     uint32_t before = open_descriptors();
     for (int i = 0; i < 5; i++) {
         (void)load(f, good);
@@ -343,7 +348,7 @@ static void test_trust(void **state)
 {
     struct fixture *f = *state;
     char path[256];
-    strcpy(path, put_fixture(f, "good.so", "good"));
+    keep(path, put_fixture(f, "good.so", "good"));
     assert_int_equal(chmod(path, 0757), 0);
     expect_refused(f, path, SL_ERR_DENIED, "it is world-writable (mode 0757): chmod o-w it");
     assert_int_equal(chmod(path, 0644), 0);
@@ -371,10 +376,10 @@ static void test_replaced(void **state)
 {
     struct fixture *f = *state;
     char path[256], next[256];
-    strcpy(path, put_fixture(f, "plugin.so", "good"));
+    keep(path, put_fixture(f, "plugin.so", "good"));
     const struct plugin *first = load(f, path), *second;
     for (int i = 0; i < 3; i++) {
-        strcpy(next, put_fixture(f, "next", i % 2 ? "good" : "clash"));
+        keep(next, put_fixture(f, "next", i % 2 ? "good" : "clash"));
         assert_int_equal(rename(next, path), 0);
         second = load(f, path);
         assert_ptr_not_equal(first, second);
@@ -384,7 +389,7 @@ static void test_replaced(void **state)
     }
     put_fixture(f, "overwritten.so", "older");
     (void)load(f, f->path);
-    strcpy(path, f->path);
+    keep(path, f->path);
     int fd = open(path, O_WRONLY | O_APPEND);
     assert_int_equal(write(fd, "x", 1), 1);
     close(fd);
