@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -55,10 +56,12 @@ class Context:
 
 def make_data(context, path, signal, items):
     """Has the collector's own generator write requests of `items` items each."""
-    if not context.sut:
-        raise BenchError(f"{path} is missing, and there is no --sut to generate it")
+    helper = os.path.join(context.build, "sluice-generate")
+    generator = [helper] if os.access(helper, os.X_OK) else [context.sut, "generate"]
+    if not generator[0]:
+        raise BenchError(f"{path} is missing, and there is no {helper} to make it")
     os.makedirs(context.data_folder, exist_ok=True)
-    command = templates.generate_command(context.sut, path, signal, items)
+    command = templates.generate_command(generator, path, signal, items)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise BenchError(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -113,6 +116,31 @@ def collector_command(context, config):
 # ---- one run --------------------------------------------------------------------------------
 
 
+def children_ns():
+    """CPU time of the load programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1e9)
+
+
+class Machine:
+    """How much of the processors went to anything but this benchmark: where it is more than
+    a few percent, the figures of the run are worth little."""
+
+    def __init__(self):
+        self.start = self.read()
+
+    @staticmethod
+    def read():
+        with open("/proc/stat", encoding="ascii") as f:
+            ticks = [int(x) for x in f.readline().split()[1:9]]
+        return sum(ticks) - ticks[3] - ticks[4], sum(ticks)  # busy, all
+
+    def foreign_share(self, own_ns):
+        busy, every = (now - then for now, then in zip(self.read(), self.start))
+        own = own_ns / 1e9 * os.sysconf("SC_CLK_TCK")
+        return round(max(busy - own, 0) / max(every, 1), 3)
+
+
 def run_once(context, system, data, requests, pinned=True):
     """Sends `requests` after a warm-up of a fifth; returns what they cost and what was received."""
     sut_cpus, other_cpus = context.cpus(pinned)
@@ -123,8 +151,10 @@ def run_once(context, system, data, requests, pinned=True):
         load = dict(cpus=other_cpus, connections=2, in_flight=4, timeout=30)
         warm = send(context.build, system.kind, port, data, requests=max(requests // 5, 8), **load)
         before = process.quiet_cpu_ns()
+        machine, others = Machine(), cpu_ns(sink.pid) + children_ns()
         report = send(context.build, system.kind, port, data, requests=requests, **load)
         after = process.quiet_cpu_ns()
+        others = cpu_ns(sink.pid) + children_ns() - others
         memory = process.memory_kib()
         received = sink.counts()
     finally:
@@ -147,6 +177,7 @@ def run_once(context, system, data, requests, pinned=True):
         "rss_kib": memory["VmRSS"],
         "rss_anon_kib": memory["RssAnon"],
         "peak_rss_kib": memory["VmHWM"],
+        "foreign_share": machine.foreign_share(after - before + others),
     }
 
 
@@ -172,7 +203,8 @@ def ratio(rounds, system, base, key="cpu_ns_per_item"):
 def costs(rounds, system):
     return {key: round(median(rounds, system, key), 1)
             for key in ("cpu_ns_per_item", "cpu_us_per_request", "items_per_s", "p50_ms", "p99_ms",
-                        "rss_kib", "rss_anon_kib", "peak_rss_kib")}
+                        "rss_kib", "rss_anon_kib", "peak_rss_kib")} | {
+        "foreign_share": round(median(rounds, system, "foreign_share"), 3)}
 
 
 def flat(rounds):

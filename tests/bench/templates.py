@@ -32,7 +32,7 @@ def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_
                   "    timeout: 200ms"]
     lines += ["service:"]
     if budget_mib:
-        lines += [f"  memory_limit: {budget_mib}MiB"]
+        lines += ["  memory:", f"    limit: {budget_mib}MiB"]
     # the collector's own metrics would need a port of their own for each run
     lines += ["  telemetry:", "    metrics:", "      level: none", "  pipelines:"]
     signals = [signal] if kind else ["traces", "metrics", "logs"]
@@ -44,7 +44,16 @@ def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_
     return "\n".join(lines) + "\n"
 
 
-def generate_command(sut, path, signal, items):
-    """Writes a few dozen requests of `items` items each, framed as the file exporter does."""
-    return [sut, "generate", signal, "--output", path, "--format", "proto", "--seed", "1",
-            "--items-per-request", str(items), "--requests", "32" if items >= 1000 else "400"]
+# Telemetry of some 40,000 items. Requests of 1000 items mix all services, as a gateway's do, and
+# are all full; small ones hold items of one service instance, as a sidecar's do.
+AMOUNT = {
+    "traces": ["--traces", "2400", "--attributes", "12", "--span-bytes", "757"],
+    "logs": ["medium", "--logs", "40000"],
+    "metrics": ["--metrics", "--series", "4000", "--duration", "150s"],
+}
+
+
+def generate_command(generator, path, signal, items):
+    """Writes requests of `items` items each, framed as the file exporter does."""
+    shape = ["--group", "mixed"] if items >= 1000 else ["--group", "service", "--delay", "0"]
+    return [*generator, *AMOUNT[signal], *shape, "--batch", str(items), "--file", path]
