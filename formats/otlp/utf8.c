@@ -28,10 +28,46 @@ static size_t sum(lanes v)
     return (size_t)((pairs * UINT64_C(0x0001000100010001)) >> 48);
 }
 
+/* Fewer than BLOCK bytes. */
+static size_t count_few(const uint8_t *p, size_t n)
+{
+    const uint64_t tops = UINT64_C(0x0101010101010101);
+    size_t count = 0;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, sizeof word);
+        count += (size_t)((((word >> 7) & tops) * tops) >> 56);
+    }
+    for (; n > 0; n--, p++) {
+        count += *p >> 7;
+    }
+    return count;
+}
+
+/* The lengths of messages are hard to predict, so the rest behind the last full block is not
+ * stepped through: the last block's worth of bytes is read again, and those that were counted are
+ * left out by their position. */
+static size_t count_rest(const uint8_t *end, size_t n)
+{
+    const lanes zero = {0};
+    const lanes position = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const lanes first = zero + (int8_t)(BLOCK - n);
+    lanes count = zero;
+    for (int8_t i = 0; i < 4; i++) {
+        const lanes high = load(end - BLOCK + 16 * i) < zero;
+        count -= high & (position + (int8_t)(16 * i) >= first);
+    }
+    return sum(count);
+}
+
 size_t otlp_count_high(const uint8_t *p, size_t n)
 {
     const lanes zero = {0};
+    const uint8_t *end = p + n;
     size_t count = 0;
+    if (n < BLOCK) {
+        return count_few(p, n);
+    }
     while (n >= BLOCK) {
         size_t blocks = n / BLOCK;
         if (blocks > BLOCKS_MAX) {
@@ -47,15 +83,7 @@ size_t otlp_count_high(const uint8_t *p, size_t n)
         }
         count += sum((a + b) + (c + d));
     }
-    lanes rest = zero;
-    for (; n >= sizeof(lanes); n -= sizeof(lanes), p += sizeof(lanes)) {
-        rest -= load(p) < zero;
-    }
-    count += sum(rest);
-    for (; n > 0; n--, p++) {
-        count += *p >> 7;
-    }
-    return count;
+    return count + count_rest(end, n);
 }
 
 static int is_tail(uint8_t byte)
