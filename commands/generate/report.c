@@ -59,8 +59,10 @@ void report_files(FILE *to, bool json, const struct output *o, const struct stre
     if (json) {
         (void)fprintf(to, "],\"requests\":%" PRIu64 "}\n", counts->requests);
     } else {
-        (void)fprintf(to, "%" PRIu64 " traces, %" PRIu64 " requests in %.2f s\n", counts->traces,
-                      counts->requests, seconds);
+        if (counts->traces) {
+            (void)fprintf(to, "%" PRIu64 " traces, ", counts->traces);
+        }
+        (void)fprintf(to, "%" PRIu64 " requests in %.2f s\n", counts->requests, seconds);
     }
 }
 

@@ -40,8 +40,10 @@ static inline void text_add(struct text_pool *p, sl_bytes s)
         p->failed = true;
         return;
     }
-    memcpy(p->at + p->used, s.p, s.n);
-    p->used += s.n;
+    if (s.n) { /* an empty slice may have no address */
+        memcpy(p->at + p->used, s.p, s.n);
+        p->used += s.n;
+    }
 }
 
 static inline void text_char(struct text_pool *p, char c)
