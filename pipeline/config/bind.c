@@ -226,9 +226,10 @@ static void bind_union(struct binder *b, const struct bind_slot *s, const struct
             continue;
         uint8_t *base = s->base + f->offset;
         if (i != chosen) {
+            char path[BIND_PATH];
             diagnostics_add(b->d, CONFIG_WARNING, own->key_at,
-                            "\"%s\" in %s has no effect, because \"%s\" is \"%s\"", f->names[i],
-                            b->what, f->tag_key, f->names[chosen]);
+                            "\"%s\" of %s has no effect, because \"%s\" is \"%s\"",
+                            bind_path(b, own, path), b->what, f->tag_key, f->names[chosen]);
             base = arena_take(b->scratch, f->choices[i]->size);
             b->no_memory |= !base;
         }
@@ -244,14 +245,16 @@ static void bind_union(struct binder *b, const struct bind_slot *s, const struct
 static void bind_slot_value(struct binder *b, struct bind_slot *s, const struct config_node *c)
 {
     const sl_field *f = s->field;
+    char path[BIND_PATH];
     if (f->flags & SL_IGNORED) {
-        diagnostics_add(b->d, CONFIG_NOTE, c->key_at, "\"%s\" in %s has no effect in Sluice: %s",
-                        f->key, b->what, f->help ? f->help : "it has no meaning here");
+        diagnostics_add(b->d, CONFIG_NOTE, c->key_at, "\"%s\" of %s has no effect in Sluice: %s",
+                        bind_path(b, c, path), b->what,
+                        f->help ? f->help : "it has no meaning here");
         return;
     }
     if (f->flags & SL_DEPRECATED)
-        diagnostics_add(b->d, CONFIG_WARNING, c->key_at, "\"%s\" in %s is deprecated: %s", f->key,
-                        b->what, f->help ? f->help : "it will be removed");
+        diagnostics_add(b->d, CONFIG_WARNING, c->key_at, "\"%s\" of %s is deprecated: %s",
+                        bind_path(b, c, path), b->what, f->help ? f->help : "it will be removed");
     s->node = c;
     switch (f->kind) {
     case SL_FIELD_STRUCT:

@@ -1,16 +1,18 @@
 /* ${...} as the collector's confmap resolves it: again and again the innermost one, until none is
- * left; only then is $$ made $. One difference: after an escaped "$${" the rest of a text is still
- * looked at. Control thread only. */
+ * left; only then is $$ made $. One difference: an escaped "$${" stays as it is without keeping its
+ * neighbours from being replaced. Control thread only. */
 #include "pipeline/config/expand.h"
 #include "pipeline/config/retrieve.h"
 #include "pipeline/config/scalar.h"
 #include "pipeline/config/yaml.h"
 
+#define MAX_IN_VALUE 1000u
+
 struct expansion {
     struct config_tree *tree;
     const struct config_sources *sources;
     struct config_diagnostics *d;
-    uint32_t done; /* substitutions so far */
+    uint32_t done, in_value; /* substitutions so far: in all, in this value */
     int32_t status;
 };
 
@@ -43,10 +45,9 @@ static sl_bytes next_uri(sl_bytes text)
     return sl_slice(NULL, 0);
 }
 
-static bool no_memory(struct expansion *x, struct config_diagnostics *d)
+static bool no_memory(struct expansion *x)
 {
-    if (d)
-        diagnostics_no_memory(d);
+    diagnostics_no_memory(x->d);
     x->status = SL_ERR_NOMEM;
     return false;
 }
@@ -57,11 +58,11 @@ static bool look_up(struct expansion *x, sl_bytes uri, struct config_place at,
 {
     sl_bytes inner = sl_slice(uri.p + 2, uri.n - 3), scheme = sl_str("env"), rest = inner;
     int shown = (int)(uri.n < 100 ? uri.n : 100);
-    if (++x->done > CONFIG_MAX_EXPANSIONS) {
-        if (x->done == CONFIG_MAX_EXPANSIONS + 1)
-            diagnostics_add(x->d, CONFIG_ERROR, at,
-                            "more than %u substitutions; does \"%.*s\" refer to itself?",
-                            CONFIG_MAX_EXPANSIONS, shown, (const char *)uri.p);
+    if (++x->done > CONFIG_MAX_EXPANSIONS || ++x->in_value > MAX_IN_VALUE) {
+        diagnostics_add(x->d, CONFIG_ERROR, at,
+                        "more than %u substitutions; does \"%.*s\" refer to itself?",
+                        x->in_value > MAX_IN_VALUE ? MAX_IN_VALUE : CONFIG_MAX_EXPANSIONS, shown,
+                        (const char *)uri.p);
         x->status = SL_ERR_TOO_LARGE;
         return false;
     }
@@ -79,33 +80,23 @@ static bool look_up(struct expansion *x, sl_bytes uri, struct config_place at,
     }
     int32_t rc = retrieve(x->sources, scheme, rest, true, &x->tree->arena, at, d, value);
     if (rc == SL_ERR_NOMEM)
-        return no_memory(x, d);
+        return no_memory(x);
     return rc == SL_OK;
 }
 
+/* `what` lies in `text`. */
 static sl_bytes replace(struct config_arena *arena, sl_bytes text, sl_bytes what, sl_bytes by,
                         bool *too_large)
 {
-    size_t count = 0;
-    const uint8_t *end = text.p + text.n;
-    for (const uint8_t *p = text.p; (p = memmem(p, (size_t)(end - p), what.p, what.n)); p += what.n)
-        count++;
-    size_t n = text.n - count * what.n + count * by.n; /* both below a MiB, count too */
+    size_t n = text.n - what.n + by.n, before = (size_t)(what.p - text.p);
     *too_large = n > CONFIG_MAX_FILE;
     uint8_t *out = *too_large ? NULL : arena_take(arena, n + 1);
     if (!out)
         return sl_slice(NULL, 0);
-    uint8_t *at = out;
-    const uint8_t *p = text.p;
-    for (const uint8_t *hit; (hit = memmem(p, (size_t)(end - p), what.p, what.n));) {
-        memcpy(at, p, (size_t)(hit - p));
-        at += hit - p;
-        if (by.n)
-            memcpy(at, by.p, by.n);
-        at += by.n;
-        p = hit + what.n;
-    }
-    memcpy(at, p, (size_t)(end - p));
+    memcpy(out, text.p, before);
+    if (by.n)
+        memcpy(out + before, by.p, by.n);
+    memcpy(out + before + by.n, what.p + what.n, text.n - before - what.n);
     return sl_slice(out, n);
 }
 
@@ -121,7 +112,7 @@ static bool insert(struct expansion *x, sl_bytes uri, struct config_place at,
     if (too_large && d)
         diagnostics_add(d, CONFIG_ERROR, at, "the text is larger than %u bytes", CONFIG_MAX_FILE);
     if (!longer.p)
-        return too_large ? false : no_memory(x, d);
+        return too_large ? false : no_memory(x);
     *text = longer;
     return true;
 }
@@ -132,7 +123,7 @@ static bool unescape(struct expansion *x, sl_bytes *text)
         return true;
     uint8_t *out = arena_take(&x->tree->arena, text->n + 1);
     if (!out)
-        return no_memory(x, x->d);
+        return no_memory(x);
     size_t n = 0;
     for (size_t i = 0; i < text->n; i++) {
         out[n++] = text->p[i];
@@ -186,7 +177,7 @@ static bool become(struct expansion *x, struct config_node *node, const struct r
         rc = yaml_parse(x->tree, node->at.file, value->text, &node->at, NULL, &parsed);
     if (rc == SL_ERR_NOMEM || rc == SL_ERR_TOO_LARGE) {
         if (rc == SL_ERR_NOMEM)
-            return no_memory(x, x->d);
+            return no_memory(x);
         diagnostics_add(x->d, CONFIG_ERROR, node->at, "the value of ${...} is too large");
         x->status = rc;
         return false;
@@ -215,6 +206,7 @@ static bool become(struct expansion *x, struct config_node *node, const struct r
 
 static void expand_scalar(struct expansion *x, struct config_node *node)
 {
+    x->in_value = 0;
     for (sl_bytes uri; (uri = next_uri(node->text)).p;) {
         if (uri.n == node->text.n) {
             struct retrieved value;

@@ -32,6 +32,19 @@ void print_quoted(FILE *out, sl_bytes text)
     (void)fputc('"', out);
 }
 
+/* A duration or a size: digits, then letters. */
+static bool is_quantity(sl_bytes t)
+{
+    size_t i = 0;
+    while (i < t.n && isdigit(t.p[i]))
+        i++;
+    if (i == 0 || i == t.n)
+        return false;
+    while (i < t.n && isalpha(t.p[i]))
+        i++;
+    return i == t.n && scalar_type(t) == SCALAR_TEXT;
+}
+
 /* Text that every YAML reader takes for text: a word, a path, an id. */
 static bool is_plain(sl_bytes t)
 {
@@ -62,7 +75,7 @@ static bool is_text(const struct config_node *n)
 
 static void yaml_text(FILE *out, sl_bytes text)
 {
-    if (is_plain(text))
+    if (is_plain(text) || is_quantity(text))
         (void)fwrite(text.p, 1, text.n, out);
     else
         print_quoted(out, text);

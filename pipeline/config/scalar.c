@@ -44,7 +44,7 @@ static int32_t magnitude(sl_bytes t, bool *negative, uint64_t *v)
     bool any = false, overflow = false;
     for (; i < t.n; i++) {
         uint8_t c = t.p[i];
-        if (c == '_' && (any || base != 10) && i + 1 < t.n)
+        if (c == '_' && i > 0)
             continue;
         unsigned d = digit(c)      ? (unsigned)c - '0'
                      : isxdigit(c) ? (unsigned)tolower(c) - 'a' + 10
@@ -100,7 +100,7 @@ int32_t scalar_f64(sl_bytes t, double *v)
         *v = negative ? -(double)u : (double)u;
         return SL_OK;
     }
-    if (t.n == 0 || t.n >= MAX_NUMBER)
+    if (t.n == 0 || t.n >= MAX_NUMBER || t.p[0] == '_')
         return SL_ERR_INVALID;
     char s[MAX_NUMBER];
     size_t n = 0;

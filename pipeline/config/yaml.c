@@ -194,12 +194,14 @@ static bool take_alias(struct reader *r, const yaml_event_t *e)
 {
     struct config_place at = place(r, &e->start_mark);
     sl_bytes name = sl_str((const char *)e->data.alias.anchor);
+    if (r->skipping)
+        return true;
     if (wants_key(r)) {
         r->stack[r->depth - 1].skip_value = true;
         REPORT(r, at, "an alias cannot be a key");
         return true;
     }
-    if (r->skipping || skips(r))
+    if (skips(r))
         return true;
     const struct anchor *a = r->anchors;
     while (a && !sl_eq(a->name, name))
