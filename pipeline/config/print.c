@@ -13,21 +13,40 @@ struct printer {
     uint32_t indent;
 };
 
+/* Characters beyond ASCII that YAML takes for line breaks or does not let stand as they are: the
+ * controls from U+0080, U+2028, U+2029, U+FEFF, U+FFFE, U+FFFF. 0: none of these; *n: its bytes. */
+static unsigned special(sl_bytes t, size_t i, size_t *n)
+{
+    if (i + 1 < t.n && t.p[i] == 0xc2 && t.p[i + 1] < 0xa0) {
+        *n = 2;
+        return t.p[i + 1];
+    }
+    if (i + 2 >= t.n || (t.p[i] != 0xe2 && t.p[i] != 0xef))
+        return 0;
+    unsigned code = (t.p[i] & 0xfu) << 12 | (t.p[i + 1] & 0x3fu) << 6 | (t.p[i + 2] & 0x3fu);
+    if (code != 0x2028 && code != 0x2029 && code != 0xfeff && code < 0xfffe)
+        return 0;
+    *n = 3;
+    return code;
+}
+
 void print_quoted(FILE *out, sl_bytes text)
 {
     (void)fputc('"', out);
     for (size_t i = 0; i < text.n; i++) {
         uint8_t c = text.p[i];
-        if (c == '"' || c == '\\')
+        size_t n = 1;
+        unsigned code = c < 0x20 || c == 0x7f ? c : special(text, i, &n);
+        if (c == '"' || c == '\\') {
             (void)fprintf(out, "\\%c", c);
-        else if (c == '\n')
-            (void)fputs("\\n", out);
-        else if (c == '\t')
-            (void)fputs("\\t", out);
-        else if (c < 0x20 || c == 0x7f)
-            (void)fprintf(out, "\\u%04x", c);
-        else
+        } else if (c == '\n' || c == '\t') {
+            (void)fputs(c == '\n' ? "\\n" : "\\t", out);
+        } else if (code || c == 0) {
+            (void)fprintf(out, "\\u%04x", code);
+            i += n - 1;
+        } else {
             (void)fputc(c, out);
+        }
     }
     (void)fputc('"', out);
 }
@@ -81,6 +100,16 @@ static void yaml_text(FILE *out, sl_bytes text)
         print_quoted(out, text);
 }
 
+/* A long key would not be found to be one without the question mark. */
+static void yaml_key(const struct printer *p, sl_bytes key)
+{
+    if (key.n > 128)
+        (void)fputs("? ", p->out);
+    yaml_text(p->out, key);
+    if (key.n > 128)
+        (void)fprintf(p->out, "\n%*s", (int)p->indent, "");
+}
+
 static void yaml_leaf(const struct printer *p, const struct config_node *n)
 {
     if (n->kind == CONFIG_NULL)
@@ -114,7 +143,7 @@ int32_t config_print_yaml(FILE *out, const struct config_node *top, config_is_se
                 (void)fprintf(out, "%*s", (int)p.indent, "");
             same_line = false;
             if (in_map)
-                yaml_text(out, n->key);
+                yaml_key(&p, n->key);
             (void)fputs(in_map ? ":" : "-", out);
         }
         if (step == CONFIG_LEAF || n->n == 0) {

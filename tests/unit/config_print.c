@@ -45,6 +45,29 @@ static void yaml_reads_back_as_the_same(void **state)
     unload(&l);
 }
 
+static void odd_characters_and_long_keys_survive(void **state)
+{
+    (void)state;
+    char yaml[1000] = "text: [\"\\x85 \\u2028 \\u2029 \\ufeff \\x80 \\u00e9 \\uffff "
+                      "\\U0001F600\"]\nmap:\n  - k: v\n    ? ";
+    size_t n = strlen(yaml);
+    memset(yaml + n, 'k', 300);
+    (void)snprintf(yaml + n + 300, sizeof yaml - n - 300, "\n    : {a: 1}\n");
+    struct loaded l = parse(yaml);
+    assert_int_equal(l.status, SL_OK);
+    char *text = print(&l, false, NULL, NULL);
+    struct loaded again = parse(text);
+    if (again.status)
+        fail_msg("%s\n%s", said(&again), text);
+    assert_true(sl_eq(at(&l, "text")->first->text, at(&again, "text")->first->text));
+    assert_int_equal(at(&again, "map")->first->n, 2);
+    assert_int_equal(at(&again, "map")->first->last->key.n, 300);
+    assert_int_equal(at(&again, "map")->first->last->kind, CONFIG_MAP);
+    free(text);
+    unload(&again);
+    unload(&l);
+}
+
 static void yaml_is_laid_out_in_blocks(void **state)
 {
     (void)state;
@@ -135,6 +158,7 @@ static void a_broken_stream_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(odd_characters_and_long_keys_survive),
         cmocka_unit_test(yaml_reads_back_as_the_same),
         cmocka_unit_test(yaml_is_laid_out_in_blocks),
         cmocka_unit_test(json_has_types),

@@ -159,10 +159,9 @@ static void goes_on_after_an_error(void **state)
 static struct loaded parse_nested(uint32_t depth)
 {
     char text[200] = "";
-    for (uint32_t i = 0; i < depth; i++)
-        strcat(text, "[");
-    for (uint32_t i = 0; i < depth; i++)
-        strcat(text, "]");
+    assert_true(2 * depth < sizeof text);
+    memset(text, '[', depth);
+    memset(text + depth, ']', depth);
     return parse(text);
 }
 
@@ -316,12 +315,10 @@ static void walks_in_document_order(void **state)
     config_walk_init(&walk, l.tree.root);
     const struct config_node *n;
     for (enum config_step s; (s = config_walk_next(&walk, &n)) != CONFIG_DONE;) {
-        char step[8];
-        (void)snprintf(step, sizeof step, "%s",
-                       s == CONFIG_LEAF    ? (const char *)n->text.p
-                       : s == CONFIG_ENTER ? "("
-                                           : ")");
-        strcat(steps, step);
+        const char *step = s == CONFIG_LEAF    ? (const char *)n->text.p
+                           : s == CONFIG_ENTER ? "("
+                                               : ")";
+        (void)snprintf(steps + strlen(steps), sizeof steps - strlen(steps), "%s", step);
     }
     assert_string_equal(steps, "((1(2)())3)");
     config_walk_init(&walk, config_find(l.tree.root, sl_str("c")));
