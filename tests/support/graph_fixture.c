@@ -118,6 +118,12 @@ static void check_component(void *arg, struct component *c)
     }
 }
 
+void fixture_forget(struct fixture *f)
+{
+    assert_int_equal(memory_used(f->runtime.memory), 0);
+    unmake(f);
+}
+
 uint64_t fixture_end(struct fixture *f)
 {
     const int64_t deadline = clock_now(f->runtime.clock) + INT64_C(3600000000000);
@@ -127,8 +133,7 @@ uint64_t fixture_end(struct fixture *f)
     graph_components(f->graph, check_component, NULL);
     graph_destroy(f->graph);
     f->graph = NULL;
-    assert_int_equal(memory_used(f->runtime.memory), 0);
-    unmake(f);
+    fixture_forget(f);
     return left;
 }
 

@@ -18,10 +18,13 @@ char *fixture_errors(const char *yaml);
 /* Drains (moving the clock), stops, checks that every ledger adds up and that no memory is
  * reserved, and destroys. Returns the items that were left. */
 uint64_t fixture_end(struct fixture *);
+/* What fixture_end does after the graph; for tests that end the graph themselves. */
+void fixture_forget(struct fixture *);
 /* Moves the virtual clock in small steps, letting threads run, until `done` or 30 s of real time
  * have passed; then the test fails. `step_ns` may be 0. */
 void fixture_until(struct fixture *, bool (*done)(void *), void *arg, int64_t step_ns);
 /* The interface of a component, by id. */
-const void *fixture_interface(struct fixture *, uint32_t kind, const char *id, const char *interface);
+const void *fixture_interface(struct fixture *, uint32_t kind, const char *id,
+                              const char *interface);
 struct ledger *fixture_ledger(struct fixture *, uint32_t kind, const char *id, uint32_t signal);
 #endif

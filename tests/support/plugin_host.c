@@ -412,11 +412,22 @@ int64_t plugin_host_metric(const struct plugin_host *h, const char *name)
     return -1;
 }
 
+static int32_t load(const sl_host *h, const char *file, const char *id, const void **table,
+                    sl_error *error)
+{
+    const sl_plugin *plugin = of(h)->loadable;
+    *table = plugin ? plugin->interface_of(id) : NULL;
+    return *table ? SL_OK : sl_fail(error, SL_ERR_NOT_FOUND, "no plugin %s", file);
+}
+
 static const void *interface_of_host(const sl_host *h, const char *id)
 {
     static const sl_metrics metrics = {
         .size = sizeof metrics, .metric = metric, .add = metric_add, .set = metric_set};
+    static const sl_plugins plugins = {.size = sizeof plugins, .load = load};
     (void)h;
+    if (strcmp(id, SL_PLUGINS) == 0)
+        return &plugins;
     return strcmp(id, SL_METRICS_INTERFACE) == 0 ? &metrics : NULL;
 }
 

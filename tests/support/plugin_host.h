@@ -34,6 +34,8 @@ struct plugin_host {
     uint32_t out_full_at; /* forward answers FULL from so many on; 0: never */
     uint32_t live;        /* delivery handles that have not ended */
 
+    const sl_plugin *loadable; /* what sl_plugins loads, whatever the name */
+
     bool not_ready;
     int64_t timer_ns[HOST_TIMERS];
 
