@@ -4,21 +4,24 @@
 
 /* Becomes one register with SSE2, NEON and the like, and four words elsewhere. */
 typedef int8_t lanes __attribute__((vector_size(16)));
+typedef uint8_t counts __attribute__((vector_size(16)));
 
 enum {
     BLOCK = 4 * sizeof(lanes),
     BLOCKS_MAX = 255 / 4 /* so that four added lanes still fit a byte */
 };
 
-static lanes load(const uint8_t *p)
+/* -1 for each byte above 0x7f. */
+static counts high_at(const uint8_t *p)
 {
+    const lanes zero = {0};
     lanes v;
     memcpy(&v, p, sizeof v);
-    return v;
+    return (counts)(v < zero);
 }
 
 /* Adds up 16 unsigned bytes. */
-static size_t sum(lanes v)
+static size_t sum(counts v)
 {
     const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
     uint64_t half[2];
@@ -49,20 +52,18 @@ static size_t count_few(const uint8_t *p, size_t n)
  * left out by their position. */
 static size_t count_rest(const uint8_t *end, size_t n)
 {
-    const lanes zero = {0};
-    const lanes position = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const lanes first = zero + (int8_t)(BLOCK - n);
-    lanes count = zero;
-    for (int8_t i = 0; i < 4; i++) {
-        const lanes high = load(end - BLOCK + 16 * i) < zero;
-        count -= high & (position + (int8_t)(16 * i) >= first);
+    const counts position = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    counts count = {0}, first = {0};
+    first += (uint8_t)(BLOCK - n);
+    for (uint8_t i = 0; i < BLOCK; i = (uint8_t)(i + 16)) {
+        count -= high_at(end - BLOCK + i) & (counts)(position + i >= first);
     }
     return sum(count);
 }
 
 size_t otlp_count_high(const uint8_t *p, size_t n)
 {
-    const lanes zero = {0};
+    const counts zero = {0};
     const uint8_t *end = p + n;
     size_t count = 0;
     if (n < BLOCK) {
@@ -74,12 +75,12 @@ size_t otlp_count_high(const uint8_t *p, size_t n)
             blocks = BLOCKS_MAX;
         }
         n -= blocks * BLOCK;
-        lanes a = zero, b = zero, c = zero, d = zero; /* a comparison that holds gives -1 */
+        counts a = zero, b = zero, c = zero, d = zero;
         for (; blocks > 0; blocks--, p += BLOCK) {
-            a -= load(p) < zero;
-            b -= load(p + 16) < zero;
-            c -= load(p + 32) < zero;
-            d -= load(p + 48) < zero;
+            a -= high_at(p);
+            b -= high_at(p + 16);
+            c -= high_at(p + 32);
+            d -= high_at(p + 48);
         }
         count += sum((a + b) + (c + d));
     }
