@@ -4,7 +4,6 @@
 #include "pipeline/config/nearest.h"
 
 #define MAX_MEMORY ((size_t)256 * 1024 * 1024)
-#define MAX_INLINE 8u /* structs inline within each other */
 
 struct config_bound {
     struct config_arena arena; /* this struct lies in it */
@@ -50,7 +49,7 @@ static void add_slots(struct binder *b, const sl_field *fields, uint8_t *base)
     struct {
         const sl_field *next;
         uint8_t *base;
-    } stack[MAX_INLINE + 1];
+    } stack[BIND_MAX_NESTED + 1];
     uint32_t depth = 0;
     stack[depth].next = fields;
     stack[depth++].base = base;
@@ -62,7 +61,7 @@ static void add_slots(struct binder *b, const sl_field *fields, uint8_t *base)
         }
         stack[depth - 1].next = f + 1;
         base = stack[depth - 1].base;
-        if (f->kind == SL_FIELD_STRUCT && (f->flags & SL_INLINE) && depth <= MAX_INLINE) {
+        if (f->kind == SL_FIELD_STRUCT && (f->flags & SL_INLINE) && depth <= BIND_MAX_NESTED) {
             stack[depth].next = f->of->fields;
             stack[depth++].base = base + f->offset;
         } else {

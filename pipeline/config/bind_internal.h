@@ -3,6 +3,8 @@
 #define SLUICE_CONFIG_BIND_INTERNAL_H
 #include "pipeline/config/bind.h"
 
+#define BIND_MAX_NESTED 16u /* structs by value, inline ones too, within each other */
+
 /* A struct that waits to be filled. */
 struct bind_frame {
     const sl_field *fields;

@@ -3,7 +3,6 @@
 #include "pipeline/config/bind_internal.h"
 
 #define MAX_STRUCTS 256u /* of one table */
-#define MAX_NESTED 16u   /* structs by value within each other */
 
 #define KNOWN_FLAGS                                                                                \
     (SL_REQUIRED | SL_SECRET | SL_RELOADABLE | SL_IGNORED | SL_DEPRECATED | SL_INLINE | SL_BOUNDED)
@@ -40,10 +39,10 @@ static int32_t add(struct check *c, const sl_field *f, const sl_struct *s, uint3
 {
     if (!s || !s->fields)
         return sl_fail(c->error, SL_ERR_INVALID, "key \"%s\": no struct is given", f->key);
-    if (depth > MAX_NESTED)
+    if (depth > BIND_MAX_NESTED)
         return sl_fail(c->error, SL_ERR_INVALID,
                        "key \"%s\": more than %u structs within each other, or one contains itself",
-                       f->key, MAX_NESTED);
+                       f->key, BIND_MAX_NESTED);
     for (uint32_t i = 0; i < c->n; i++)
         if (c->seen[i].fields == s->fields && c->seen[i].size == s->size && c->depth[i] >= depth)
             return SL_OK;
@@ -186,7 +185,7 @@ static const sl_field *union_field(const sl_field *f, sl_bytes key, const sl_fie
 
 const sl_field *table_find(const sl_field *fields, sl_bytes key, const sl_field **inside)
 {
-    const sl_field *stack[MAX_NESTED + 1], *found = NULL;
+    const sl_field *stack[BIND_MAX_NESTED + 1], *found = NULL;
     uint32_t depth = 0;
     stack[depth++] = fields;
     *inside = NULL;
@@ -200,7 +199,7 @@ const sl_field *table_find(const sl_field *fields, sl_bytes key, const sl_field 
         if (f->kind == SL_FIELD_UNION) {
             found = union_field(f, key, inside);
         } else if (f->kind == SL_FIELD_STRUCT && (f->flags & SL_INLINE)) {
-            if (depth <= MAX_NESTED)
+            if (depth <= BIND_MAX_NESTED)
                 stack[depth++] = f->of->fields;
         } else if (sl_eq(key, sl_str(f->key))) {
             found = f;
