@@ -1,0 +1,111 @@
+/* OTLP/HTTP exporter: the type and its life. `send` is in transfer.c. Control thread. */
+#include "exporters/otlphttp/exporter.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+static bool add_header(struct client *c, const char *text)
+{
+    struct curl_slist *more = curl_slist_append(c->headers, text);
+    if (more)
+        c->headers = more;
+    return more != NULL;
+}
+
+/* curl takes "name: value", and "name;" where the value is empty. */
+static bool add_entry(struct client *c, const sl_meta_entry *header)
+{
+    const size_t size = header->key.n + header->value.n + 3;
+    char *text = malloc(size);
+    if (!text)
+        return false;
+    (void)snprintf(text, size, header->value.n ? "%.*s: %.*s" : "%.*s;", (int)header->key.n,
+                   (const char *)header->key.p, (int)header->value.n,
+                   (const char *)header->value.p);
+    const bool added = add_header(c, text);
+    free(text);
+    return added;
+}
+
+static bool make_headers(struct client *c)
+{
+    const struct exporter *e = c->exporter;
+    bool good = add_header(c, "Content-Type: application/x-protobuf");
+    /* a body is not announced first: that would cost a round trip */
+    good = good && add_header(c, "Expect:");
+    if (e->compression == COMPRESS_GZIP)
+        good = good && add_header(c, "Content-Encoding: gzip");
+    for (uint32_t i = 0; i < e->headers.n; i++)
+        good = good && add_entry(c, SL_LIST_AT(sl_meta_entry, e->headers, i));
+    return good;
+}
+
+static bool make_urls(struct client *c)
+{
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        bool missing;
+        c->urls[i] = exporter_url(c->exporter, i, &missing);
+        if (!c->urls[i] && !missing)
+            return false;
+    }
+    return true;
+}
+
+static void client_destroy(struct client *c)
+{
+    transfers_destroy(c);
+    curl_slist_free_all(c->headers);
+    for (unsigned i = 0; i < SIGNALS; i++)
+        free(c->urls[i]);
+    pthread_mutex_destroy(&c->mutex);
+    curl_global_cleanup();
+    free(c);
+}
+
+static int32_t start(void *component, sl_error *error)
+{
+    struct exporter *e = component;
+    struct client *c = calloc(1, sizeof *c);
+    /* not even OpenSSL is started, which would take milliseconds */
+    if (!c || curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
+        free(c);
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
+    }
+    c->exporter = e;
+    c->host = sl_host_of(e);
+    pthread_mutex_init(&c->mutex, NULL);
+    if (!make_headers(c) || !make_urls(c)) {
+        client_destroy(c);
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
+    }
+    e->client = c;
+    return SL_OK;
+}
+
+/* Running transfers look at it at least once a second. */
+static void stop(void *component)
+{
+    struct exporter *e = component;
+    if (e->client)
+        atomic_store(&e->client->stopping, true);
+}
+
+static void destroy(void *component)
+{
+    struct exporter *e = component;
+    if (e->client)
+        client_destroy(e->client);
+    e->client = NULL;
+}
+
+static const char *const aliases[] = {"otlp_http", NULL};
+
+SL_ALIAS(exporter, otlp_http);
+SL_TYPE(exporter, otlphttp, .aliases = aliases,
+        .signals = SL_TRACES | SL_METRICS | SL_LOGS | SL_PROFILES,
+        .flags = SL_QUEUE | SL_RETRY | SL_TIMEOUT, .timeout_ns = INT64_C(30000000000),
+        .stability = SL_BETA, SL_CONFIG(struct exporter, exporter_fields),
+        .prepare = exporter_prepare, .start = start, .stop = stop, .destroy = destroy,
+        .send = exporter_send,
+        .help = "Sends OTLP over HTTP: to another collector, or to any backend that takes OTLP.");
+SL_PLUGIN("0.1.0", &sl_type_otlphttp);

@@ -1,0 +1,546 @@
+/* The OTLP/HTTP exporter against a scripted server: bytes and headers that arrive, what each answer
+ * means, and destinations that misbehave. */
+#include "exporters/otlphttp/exporter.h"
+#include "tests/support/http_sink.h"
+#include "tests/support/plugin_host.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+extern const sl_plugin sluice_plugin;
+
+static const int64_t S = 1000000000;
+
+struct fixture {
+    struct plugin_host *h;
+    const sl_type *type;
+    struct exporter exporter;
+    char endpoint[64];
+    struct http_sink *sink;
+    sl_send send;
+};
+
+static struct exporter defaults(const struct plugin_host *h, const char *endpoint)
+{
+    return (struct exporter){.base.host = h ? &h->host : NULL,
+                             .endpoint = sl_str(endpoint),
+                             .compression = COMPRESS_NONE,
+                             .write_buffer_size = 524288,
+                             .idle_conn_timeout = 90 * S};
+}
+
+static void open_on(struct fixture *f, int port, struct exporter *changed)
+{
+    sl_error error = {.size = sizeof error};
+    *f = (struct fixture){.h = plugin_host_create(), .type = sluice_plugin.types[0]};
+    snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%d", port);
+    f->exporter = changed ? *changed : defaults(f->h, f->endpoint);
+    f->exporter.base.host = &f->h->host;
+    if (!f->exporter.endpoint.n)
+        f->exporter.endpoint = sl_str(f->endpoint);
+    static const sl_meta_entry headers[] = {
+        {{(const uint8_t *)"X-Test", 6}, {(const uint8_t *)"a value", 7}},
+        {{(const uint8_t *)"X-Empty", 7}, {(const uint8_t *)"", 0}}};
+    f->exporter.headers = (sl_list){headers, 2, sizeof *headers};
+    assert_int_equal(f->type->prepare(&f->exporter, &error), SL_OK);
+    assert_int_equal(f->type->start(&f->exporter, &error), SL_OK);
+}
+
+static void open_sink(struct fixture *f, struct exporter *changed)
+{
+    struct http_sink *sink = http_sink_create(0);
+    open_on(f, http_sink_port(sink), changed);
+    f->sink = sink;
+}
+
+static void close_exporter(struct fixture *f)
+{
+    f->type->stop(&f->exporter);
+    f->type->stop(&f->exporter);
+    f->type->destroy(&f->exporter);
+    if (f->sink)
+        http_sink_destroy(f->sink);
+    plugin_host_destroy(f->h);
+}
+
+static sl_delivery *delivery(struct fixture *f, uint32_t signal, uint32_t items)
+{
+    static const char text[] = "bytes of a request";
+    const sl_bytes segments[] = {sl_slice(text, 5), sl_slice(text + 5, 4), sl_slice(NULL, 0),
+                                 sl_slice(text + 9, sizeof text - 1 - 9)};
+    return plugin_host_delivery_of(f->h, signal, segments, 4, items);
+}
+
+static int32_t send_one(struct fixture *f, sl_delivery *d)
+{
+    f->send.deadline_ns = sl_now(&f->h->host) + 20 * S;
+    return plugin_host_send(f->type, &f->exporter, d, &f->send);
+}
+
+/* Sends one delivery of two items and gives it back. */
+static int32_t send_two(struct fixture *f)
+{
+    sl_delivery *d = delivery(f, SL_TRACES, 2);
+    const int32_t status = send_one(f, d);
+    plugin_host_end(f->h, d, SL_FAILED, NULL);
+    return status;
+}
+
+static void answer(struct fixture *f, const char *text)
+{
+    http_sink_script(f->sink, (struct http_sink_answer){.bytes = sl_str(text)});
+}
+
+static void arrives_as_it_is(void **state)
+{
+    static const char *const lines[] = {
+        "POST /v1/traces HTTP/1.1\r\n", "POST /v1/metrics HTTP/1.1\r\n",
+        "POST /v1/logs HTTP/1.1\r\n", "POST /v1development/profiles HTTP/1.1\r\n"};
+    struct fixture f;
+    (void)state;
+    open_sink(&f, NULL);
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        sl_delivery *d = delivery(&f, 1u << i, 3);
+        assert_int_equal(send_one(&f, d), SL_OK);
+        plugin_host_end(f.h, d, SL_FAILED, NULL);
+        const struct http_sink_seen *seen = http_sink_seen(f.sink);
+        assert_memory_equal(seen->head, lines[i], strlen(lines[i]));
+        assert_non_null(strstr(seen->head, "\r\nContent-Type: application/x-protobuf\r\n"));
+        assert_non_null(strstr(seen->head, "\r\nUser-Agent: Sluice/0.1\r\n"));
+        assert_non_null(strstr(seen->head, "\r\nX-Test: a value\r\n"));
+        assert_non_null(strstr(seen->head, "\r\nX-Empty:"));
+        assert_null(strcasestr(seen->head, "expect:"));
+        assert_null(strcasestr(seen->head, "content-encoding:"));
+        assert_int_equal(seen->body_n, 18);
+        assert_memory_equal(seen->body, "bytes of a request", 18);
+    }
+    assert_int_equal(plugin_host_count(f.h, SL_DELIVERED), 12);
+    assert_int_equal(http_sink_seen(f.sink)->connections, 1);
+    close_exporter(&f);
+}
+
+static void own_paths(void **state)
+{
+    struct http_sink *sink = http_sink_create(0);
+    char whole[80], base[80];
+    struct fixture f;
+    (void)state;
+    snprintf(whole, sizeof whole, "http://127.0.0.1:%d/otlp?key=1", http_sink_port(sink));
+    snprintf(base, sizeof base, "http://127.0.0.1:%d/base/", http_sink_port(sink));
+    struct exporter e = defaults(NULL, base);
+    e.signal_endpoints[2] = sl_str(whole);
+    open_on(&f, http_sink_port(sink), &e);
+    f.sink = sink;
+    sl_delivery *d = delivery(&f, SL_LOGS, 1);
+    assert_int_equal(send_one(&f, d), SL_OK);
+    plugin_host_end(f.h, d, SL_FAILED, NULL);
+    assert_memory_equal(http_sink_seen(sink)->head, "POST /otlp?key=1 HTTP", 21);
+    d = delivery(&f, SL_TRACES, 1);
+    assert_int_equal(send_one(&f, d), SL_OK);
+    plugin_host_end(f.h, d, SL_FAILED, NULL);
+    assert_memory_equal(http_sink_seen(sink)->head, "POST /base/v1/traces HTTP", 25);
+    close_exporter(&f);
+}
+
+/* Several megabytes in segments of odd sizes, plain, and again over a connection that has died. */
+static void large_bodies(void **state)
+{
+    const size_t n = 3 << 20;
+    uint8_t *bytes = malloc(n);
+    sl_bytes segments[64];
+    struct fixture f;
+    (void)state;
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+    size_t at = 0;
+    for (size_t i = 0; i < 64; i++) {
+        const size_t part = i == 63 ? n - at : 1 + i * 997;
+        segments[i] = sl_slice(bytes + at, part);
+        at += part;
+    }
+    open_sink(&f, NULL);
+    for (int i = 0; i < 3; i++) {
+        sl_delivery *d = plugin_host_delivery_of(f.h, SL_TRACES, segments, i == 1 ? 1 : 64, 1);
+        if (i == 2)
+            http_sink_drop_next(f.sink);
+        assert_int_equal(send_one(&f, d), SL_OK);
+        plugin_host_end(f.h, d, SL_FAILED, NULL);
+        const struct http_sink_seen *seen = http_sink_seen(f.sink);
+        assert_int_equal(seen->body_n, i == 1 ? 1 : n);
+        assert_memory_equal(seen->body, bytes, seen->body_n);
+    }
+    assert_int_equal(http_sink_seen(f.sink)->connections, 2);
+    free(bytes);
+    close_exporter(&f);
+}
+
+struct buffer {
+    uint8_t at[1000];
+};
+
+static int32_t grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
+{
+    struct buffer *b = ctx;
+    (void)capacity;
+    *at = b->at;
+    *got = sizeof b->at;
+    return SL_OK;
+}
+
+static void gzip_is_understood(void **state)
+{
+    struct fixture f;
+    struct exporter e = defaults(NULL, "");
+    (void)state;
+    e.compression = COMPRESS_GZIP;
+    e.compression_params.level = 9;
+    open_sink(&f, &e);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(send_two(&f), SL_OK);
+        const struct http_sink_seen *seen = http_sink_seen(f.sink);
+        assert_non_null(strstr(seen->head, "\r\nContent-Encoding: gzip\r\n"));
+        struct buffer plain;
+        const struct gzip_target target = {&plain, grow};
+        struct gzip_reader *reader = gzip_reader_create();
+        size_t n;
+        assert_int_equal(
+            gzip_inflate(reader, &target, sl_slice(seen->body, seen->body_n), 1000, &n, NULL),
+            SL_OK);
+        assert_int_equal(n, 18);
+        assert_memory_equal(plain.at, "bytes of a request", 18);
+        gzip_reader_destroy(reader);
+    }
+    close_exporter(&f);
+}
+
+static void partial_success(void **state)
+{
+    struct fixture f;
+    uint8_t at[256];
+    char text[512];
+    size_t n;
+    (void)state;
+    open_sink(&f, NULL);
+    const struct otlp_response one = {1, sl_str("too late")};
+    assert_int_equal(otlp_response_encode(&one, at, sizeof at, &n), SL_OK);
+    const int head = snprintf(text, sizeof text,
+                              "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
+                              "Content-Length: %zu\r\n\r\n",
+                              n);
+    memcpy(text + head, at, n);
+    http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_slice(text, (size_t)head + n)});
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_int_equal(plugin_host_count(f.h, SL_REJECTED), 1);
+    assert_non_null(strstr(f.h->log, "rejected 1 of 2 items: too late"));
+    /* the same bytes as another type mean nothing */
+    memcpy(strstr(text, "application/x-protobuf"), "application/x-protobug", 22);
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_int_equal(plugin_host_count(f.h, SL_REJECTED), 1);
+    static const char *const full[] = {
+        "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 2\r\n\r\n\x0a",
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    };
+    for (size_t i = 0; i < sizeof full / sizeof *full; i++) {
+        const size_t length = strlen(full[i]) + (i == 0); /* 0a 00 */
+        http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_slice(full[i], length)});
+        assert_int_equal(send_two(&f), SL_OK);
+    }
+    assert_int_equal(plugin_host_count(f.h, SL_DELIVERED), 11);
+    close_exporter(&f);
+}
+
+static void statuses(void **state)
+{
+    static const struct {
+        int http;
+        int32_t status;
+        const char *why;
+    } cases[] = {{302, SL_ERR_REJECTED, "http_3xx"},    {400, SL_ERR_INVALID, "http_400"},
+                 {401, SL_ERR_DENIED, "http_401"},      {403, SL_ERR_DENIED, "http_403"},
+                 {404, SL_ERR_UNSUPPORTED, "http_404"}, {413, SL_ERR_TOO_LARGE, "http_413"},
+                 {418, SL_ERR_REJECTED, "http_4xx"},    {429, SL_ERR_UNAVAILABLE, "http_429"},
+                 {500, SL_ERR_REJECTED, "http_500"},    {501, SL_ERR_REJECTED, "http_501"},
+                 {502, SL_ERR_UNAVAILABLE, "http_502"}, {503, SL_ERR_UNAVAILABLE, "http_503"},
+                 {504, SL_ERR_UNAVAILABLE, "http_504"}, {505, SL_ERR_REJECTED, "http_5xx"}};
+    struct fixture f;
+    (void)state;
+    open_sink(&f, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 %d No\r\nLocation: http://127.0.0.1:1/\r\nContent-Type: text/plain\r\n"
+                 "Content-Length: 13\r\n\r\nso\x1b[1m it is\n",
+                 cases[i].http);
+        answer(&f, text);
+        assert_int_equal(send_two(&f), cases[i].status);
+        assert_string_equal(f.send.why, cases[i].why);
+        assert_non_null(strstr(f.send.error.text, "so [1m it is"));
+        assert_int_equal(f.send.retry_after_ns, 0);
+    }
+    /* the message of a Status */
+    answer(&f, "HTTP/1.1 400 Bad\r\nContent-Type: application/x-protobuf; v=1\r\n"
+               "Content-Length: 9\r\n\r\n\x08\x03\x12\x05wrong");
+    assert_int_equal(send_two(&f), SL_ERR_INVALID);
+    assert_non_null(strstr(f.send.error.text, ": wrong"));
+    close_exporter(&f);
+}
+
+static void retry_after(void **state)
+{
+    const int64_t wall = 784111777 * S; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    const struct {
+        const char *text;
+        int64_t ns;
+    } cases[] = {{"7", 7 * S},
+                 {" 7 ", 7 * S},
+                 {"0", 0},
+                 {"-1", 0},
+                 {"", 0},
+                 {"1.5", 0},
+                 {"soon", 0},
+                 {"1000000000000000000", 3600 * S},
+                 {"99999999999999999999999999999999999999999999999999", 3600 * S},
+                 {"Sun, 06 Nov 1994 08:49:47 GMT", 10 * S},
+                 {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
+                 {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
+                 {"Sun, 06 Nov 2094 08:49:37 GMT", 3600 * S},
+                 {"Sun, 06 Nov 999999999999 08:49:37 GMT", 0}};
+    struct fixture f;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(answer_retry_after(sl_str(cases[i].text), wall), cases[i].ns);
+    open_sink(&f, NULL);
+    answer(&f, "HTTP/1.1 503 Busy\r\nretry-after: 3\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    assert_int_equal(f.send.retry_after_ns, 3 * S);
+    /* that of an answer for good, or of an interim one, does not count */
+    answer(&f, "HTTP/1.1 400 Bad\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(send_two(&f), SL_ERR_INVALID);
+    assert_int_equal(f.send.retry_after_ns, 0);
+    answer(&f, "HTTP/1.1 100 Continue\r\nRetry-After: 3\r\n\r\n"
+               "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    assert_int_equal(f.send.retry_after_ns, 0);
+    close_exporter(&f);
+}
+
+static void hostile_answers(void **state)
+{
+    static const struct {
+        const char *bytes;
+        uint32_t repeat;
+        int32_t status;
+    } cases[] = {
+        {"HTTP/1.1 500 No\r\n\r\n0123456789abcdef", 0, SL_ERR_REJECTED},
+        {"garbage\r\n\r\n", 0, SL_ERR_UNAVAILABLE},
+        {"HTTP/1.1 100 Continue\r\n\r\n", 1000000, SL_ERR_UNAVAILABLE},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", 0, SL_OK},
+        {"HTTP/1.1 503 No\r\nContent-Length: 10\r\n\r\nhalf", 0, SL_ERR_UNAVAILABLE},
+        {"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", 0, SL_OK},
+        {"HTTP/1.1 9999 OK\r\n\r\n", 0, SL_ERR_UNAVAILABLE},
+        {"HTTP/1.1 200", 0, SL_ERR_UNAVAILABLE},
+        {"\0\0\0\0", 0, SL_ERR_UNAVAILABLE},
+    };
+    struct fixture f;
+    (void)state;
+    open_sink(&f, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_str(cases[i].bytes),
+                                                           .repeat = cases[i].repeat,
+                                                           .close = true});
+        const int32_t status = send_two(&f);
+        if (strstr(cases[i].bytes, "200") && cases[i].status != SL_OK)
+            assert_true(status == SL_OK || status == SL_ERR_UNAVAILABLE);
+        else
+            assert_int_equal(status, cases[i].status);
+    }
+    http_sink_script(f.sink, (struct http_sink_answer){.reset = true});
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    assert_string_equal(f.send.why, "connection");
+    close_exporter(&f);
+}
+
+/* Endless bodies and headers: a bounded part is read, and the status counts. */
+static void endless_answers(void **state)
+{
+    enum { N = 8 << 20 };
+    char *text = malloc(N);
+    struct fixture f;
+    (void)state;
+    open_sink(&f, NULL);
+    static const char *const heads[] = {
+        "HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\r\n"};
+    for (int i = 0; i < 2; i++) {
+        memset(text, 'x', N);
+        memcpy(text, heads[i], strlen(heads[i]));
+        http_sink_script(f.sink,
+                         (struct http_sink_answer){.bytes = sl_slice(text, N), .close = true});
+        assert_int_equal(send_two(&f), i == 0 ? SL_ERR_REJECTED : SL_OK);
+        assert_true(strlen(f.send.error.text) < 504);
+    }
+    assert_non_null(strstr(f.h->log, "longer than 4 MiB"));
+    size_t used = (size_t)snprintf(text, N, "HTTP/1.1 503 No\r\n");
+    while (used < N - 100)
+        used += (size_t)snprintf(text + used, N - used, "X-%zu: 0123456789abcdef\r\n", used);
+    http_sink_script(f.sink,
+                     (struct http_sink_answer){.bytes = sl_slice(text, used), .close = true});
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    free(text);
+    close_exporter(&f);
+}
+
+static void deadline_passes(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_sink(&f, NULL);
+    http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_slice("", 0)});
+    sl_delivery *d = delivery(&f, SL_TRACES, 1);
+    const int64_t begun = sl_now(&f.h->host);
+    f.send.deadline_ns = begun + S / 5;
+    assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_ERR_TIMEOUT);
+    assert_string_equal(f.send.why, "timeout");
+    assert_in_range(sl_now(&f.h->host) - begun, S / 5, 10 * S);
+    f.send.deadline_ns = 1;
+    assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_ERR_TIMEOUT);
+    plugin_host_end(f.h, d, SL_FAILED, NULL);
+    close_exporter(&f);
+}
+
+static void dead_destination_comes_back(void **state)
+{
+    struct http_sink *sink = http_sink_create(0);
+    const int port = http_sink_port(sink);
+    struct fixture f;
+    (void)state;
+    http_sink_destroy(sink);
+    open_on(&f, port, NULL);
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    f.sink = http_sink_create(port);
+    assert_int_equal(send_two(&f), SL_OK);
+    http_sink_destroy(f.sink);
+    f.sink = http_sink_create(port); /* the kept connection is dead: a new one is made */
+    assert_int_equal(send_two(&f), SL_OK);
+    close_exporter(&f);
+}
+
+static void *send_in_thread(void *arg)
+{
+    struct fixture *f = arg;
+    sl_delivery *d = delivery(f, SL_TRACES, 1);
+    f->send.deadline_ns = sl_now(&f->h->host) + 60 * S;
+    const int32_t status = plugin_host_send(f->type, &f->exporter, d, &f->send);
+    plugin_host_end(f->h, d, SL_FAILED, NULL);
+    return (void *)(intptr_t)status;
+}
+
+static void stop_ends_a_send(void **state)
+{
+    struct fixture f;
+    pthread_t thread;
+    void *status;
+    (void)state;
+    open_sink(&f, NULL);
+    http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_slice("", 0)});
+    const int64_t begun = sl_now(&f.h->host);
+    assert_int_equal(pthread_create(&thread, NULL, send_in_thread, &f), 0);
+    f.type->stop(&f.exporter);
+    pthread_join(thread, &status);
+    assert_int_equal((intptr_t)status, SL_ERR_SHUTDOWN);
+    assert_true(sl_now(&f.h->host) - begun < 20 * S);
+    close_exporter(&f);
+}
+
+static int32_t prepare(struct exporter e, sl_error *error)
+{
+    struct plugin_host *h = plugin_host_create();
+    e.base.host = &h->host;
+    *error = (sl_error){.size = sizeof *error};
+    const int32_t status = sluice_plugin.types[0]->prepare(&e, error);
+    plugin_host_destroy(h);
+    return status;
+}
+
+static void what_is_missing_is_refused(void **state)
+{
+    struct plugin_host *h = plugin_host_create();
+    const struct exporter good = defaults(h, "http://localhost:4318");
+    const sl_raw set = {.size = sizeof set,
+                        .kind = 1,
+                        .text = sl_str("x"),
+                        .file = "a.yaml",
+                        .line = 7,
+                        .column = 5};
+    static const struct {
+        const char *endpoint;
+        int32_t status;
+    } endpoints[] = {{"http://a", SL_OK},
+                     {"http://a:4318/", SL_OK},
+                     {"http://[::1]:4318/x?y=z", SL_OK},
+                     {"https://a:4318", SL_ERR_UNSUPPORTED},
+                     {"http://me:secret@a", SL_ERR_UNSUPPORTED},
+                     {"a:4318", SL_ERR_INVALID},
+                     {"ftp://a", SL_ERR_INVALID},
+                     {"http://a:b", SL_ERR_INVALID},
+                     {"http://", SL_ERR_INVALID},
+                     {"", SL_ERR_INVALID}};
+    sl_error error;
+    struct exporter e = good;
+    (void)state;
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+        assert_int_equal(prepare(defaults(h, endpoints[i].endpoint), &error), endpoints[i].status);
+        assert_null(strstr(error.text, "secret"));
+    }
+    const sl_raw **raws[] = {&e.proxy_url, &e.auth, &e.cookies, &e.middlewares,
+                             &e.tls.certificates[0]};
+    for (size_t i = 0; i < sizeof raws / sizeof *raws; i++) {
+        e = good;
+        *raws[i] = &set;
+        assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+        assert_non_null(strstr(error.text, "a.yaml:7:5: key \""));
+    }
+    e = good;
+    e.encoding = ENCODE_JSON;
+    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+    e = good;
+    e.compression = COMPRESS_ZSTD;
+    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+    static const struct {
+        const char *name, *value;
+    } headers[] = {{"", "x"},       {"a b", "x"},       {"a:", "x"},  {"Content-Type", "x"},
+                   {"expect", "x"}, {"a", "x\r\nb: c"}, {"a", "x\ny"}};
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        const sl_meta_entry header = {sl_str(headers[i].name), sl_str(headers[i].value)};
+        e = good;
+        e.headers = (sl_list){&header, 1, sizeof header};
+        assert_int_equal(prepare(e, &error), SL_ERR_INVALID);
+    }
+    plugin_host_destroy(h);
+}
+
+int main(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* as the host does */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arrives_as_it_is),
+        cmocka_unit_test(own_paths),
+        cmocka_unit_test(large_bodies),
+        cmocka_unit_test(gzip_is_understood),
+        cmocka_unit_test(partial_success),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(retry_after),
+        cmocka_unit_test(hostile_answers),
+        cmocka_unit_test(endless_answers),
+        cmocka_unit_test(deadline_passes),
+        cmocka_unit_test(dead_destination_comes_back),
+        cmocka_unit_test(stop_ends_a_send),
+        cmocka_unit_test(what_is_missing_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
