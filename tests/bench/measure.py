@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 QUIET_STEP_S = 0.1
@@ -100,6 +101,7 @@ class Process:
         try:
             out, _ = self.process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
+            print(f"{self.name} did not end within {limit_s} s of SIGTERM", file=sys.stderr)
             self.process.kill()
             out, _ = self.process.communicate()
         return out.decode()

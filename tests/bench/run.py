@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -475,6 +476,8 @@ def main():
     sut = options.sut or os.path.join(options.build, "sluice")
     if sut != "relay" and not os.access(sut, os.X_OK):
         sys.exit(f"run.py: {sut} is not there; build it, or say --sut PATH")
+    # so that the processes at hand are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("run.py: ended"))
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         context = Context(build=options.build, sut=None if sut == "relay" else os.path.abspath(sut),
