@@ -16,7 +16,8 @@
  * RULES
  *   1. Nothing is copied: slices point into the payload or its view and live as long as those.
  *   2. Nothing is read out of bounds, whatever the bytes are. An iterator that meets malformed
- *      bytes ends as if there were no more; the host has checked what it hands out.
+ *      bytes ends as if there were no more; the host has checked what it hands out. When an
+ *      iterator answers false, what it was to fill is empty.
  *   3. No function recurses or allocates. Iterators are small structs to be copied freely.
  *   4. A record's attributes need not lie together in it. Of attributes with the same key the first
  *      counts (sl_attr_find); sl_attr_next shows all.
@@ -197,6 +198,7 @@ static inline sl_repeated sl_repeated_in(sl_bytes record, uint32_t at, uint32_t 
     return sl_repeated_of(sl_slice(record.p + at, end - at), field);
 }
 
+/* false: there are no more, and `message` is empty. */
 static inline bool sl_repeated_next(sl_repeated *r, sl_bytes *message)
 {
     sl_wire w = sl_wire_of(sl_slice(r->p, (size_t)(r->end - r->p)));
@@ -208,6 +210,7 @@ static inline bool sl_repeated_next(sl_repeated *r, sl_bytes *message)
         }
     }
     r->p = r->end;
+    *message = sl_slice(NULL, 0);
     return false;
 }
 
@@ -290,11 +293,9 @@ static inline sl_repeated sl_value_list(const sl_value *v)
 static inline bool sl_list_next(sl_repeated *list, sl_value *value)
 {
     sl_bytes any;
-    if (!sl_repeated_next(list, &any)) {
-        return false;
-    }
+    const bool more = sl_repeated_next(list, &any);
     *value = sl_value_of(any);
-    return true;
+    return more;
 }
 
 /* Attributes, from sl_span_attrs and the like; also the entries of a MAP. */
@@ -327,12 +328,10 @@ static inline void sl_attr_split(sl_bytes pair, sl_bytes *key, sl_bytes *any)
 static inline bool sl_attr_next(sl_attrs *attrs, sl_bytes *key, sl_value *value)
 {
     sl_bytes pair, any;
-    if (!sl_repeated_next(attrs, &pair)) {
-        return false;
-    }
+    const bool more = sl_repeated_next(attrs, &pair);
     sl_attr_split(pair, key, &any);
     *value = sl_value_of(any);
-    return true;
+    return more;
 }
 
 /* The first attribute with this key. false: none, and `value` is EMPTY. */
@@ -373,8 +372,9 @@ static inline double sl_attr_number(sl_attrs attrs, const char *key, double othe
 }
 
 /* Walks a value with all that is nested in it, parents before children:
- *     sl_value_walk walk = sl_value_walk_of(&value);
- *     while ((step = sl_value_walk_next(&walk)) > 0) ... walk.key, walk.value ...
+ *     sl_value_walk walk;
+ *     sl_value_walk_begin(&walk, &value);
+ *     while ((step = sl_value_walk_next(&walk)) > 0) ... walk.key, walk.value, walk.depth ...
  */
 enum sl_walk_step {
     SL_WALK_TOO_DEEP = -1, /* deeper than SL_VALUE_DEPTH_MAX; cannot happen in checked bytes */
@@ -385,47 +385,53 @@ enum sl_walk_step {
 };
 
 typedef struct sl_value_walk {
-    sl_bytes key;     /* of an entry of a map; .p is NULL for the elements of a list */
-    sl_value value;   /* of VALUE and OPEN */
-    uint32_t depth;   /* of the value; 1 for the outermost */
-    uint32_t started; /* internal, as is `open` */
+    sl_bytes key;    /* of an entry of a map; .p is NULL for the elements of a list */
+    sl_value value;  /* of VALUE and OPEN */
+    uint32_t depth;  /* of the value, list or map that the step is about; 1 for the outermost */
+    uint32_t n_open; /* internal, as is what follows */
+    uint32_t started;
+    uint32_t reserved;
     sl_repeated open[SL_VALUE_DEPTH_MAX];
     uint8_t is_map[SL_VALUE_DEPTH_MAX];
 } sl_value_walk;
 
-/* Before the first step; `walk` need not be initialised. */
+/* `walk` need not be initialised. */
 static inline void sl_value_walk_begin(sl_value_walk *walk, const sl_value *value)
 {
     walk->key = sl_slice(NULL, 0);
     walk->value = *value;
     walk->depth = 0;
+    walk->n_open = 0;
     walk->started = 0;
+    walk->reserved = 0;
 }
 
+/* enum sl_walk_step */
 static inline int32_t sl_value_walk_next(sl_value_walk *walk)
 {
     if (walk->started) {
-        sl_repeated *in;
-        if (walk->depth == 0) {
+        const uint32_t in = walk->n_open - 1;
+        walk->key = sl_slice(NULL, 0);
+        walk->depth = walk->n_open;
+        if (walk->n_open == 0) {
             return SL_WALK_END;
         }
-        in = &walk->open[walk->depth - 1];
-        walk->key = sl_slice(NULL, 0);
-        if (!(walk->is_map[walk->depth - 1] ? sl_attr_next(in, &walk->key, &walk->value)
-                                            : sl_list_next(in, &walk->value))) {
-            walk->depth--;
+        if (!(walk->is_map[in] ? sl_attr_next(&walk->open[in], &walk->key, &walk->value)
+                               : sl_list_next(&walk->open[in], &walk->value))) {
+            walk->n_open--;
             return SL_WALK_CLOSE;
         }
     }
     walk->started = 1;
+    walk->depth = walk->n_open + 1;
     if (walk->value.type != SL_VALUE_LIST && walk->value.type != SL_VALUE_MAP) {
         return SL_WALK_VALUE;
     }
-    if (walk->depth == SL_VALUE_DEPTH_MAX) {
+    if (walk->n_open == SL_VALUE_DEPTH_MAX) {
         return SL_WALK_TOO_DEEP;
     }
-    walk->is_map[walk->depth] = walk->value.type == SL_VALUE_MAP;
-    walk->open[walk->depth++] =
+    walk->is_map[walk->n_open] = walk->value.type == SL_VALUE_MAP;
+    walk->open[walk->n_open++] =
         walk->value.type == SL_VALUE_MAP ? sl_value_map(&walk->value) : sl_value_list(&walk->value);
     return SL_WALK_OPEN;
 }
@@ -642,9 +648,10 @@ static inline uint64_t sl_id8(const uint8_t *id)
  * none. For what the records do not hold, such as a span's trace_state (3). */
 static inline sl_bytes sl_message_bytes(sl_bytes message, uint32_t field)
 {
-    sl_bytes last = sl_slice(NULL, 0);
+    sl_bytes bytes, last = sl_slice(NULL, 0);
     sl_repeated r = sl_repeated_of(message, field);
-    while (sl_repeated_next(&r, &last)) {
+    while (sl_repeated_next(&r, &bytes)) {
+        last = bytes;
     }
     return last;
 }
@@ -714,9 +721,7 @@ static inline sl_repeated sl_span_links(const sl_span *s)
 static inline bool sl_event_next(sl_repeated *events, sl_event *event)
 {
     sl_wire w;
-    if (!sl_repeated_next(events, &event->record)) {
-        return false;
-    }
+    const bool more = sl_repeated_next(events, &event->record);
     event->name = sl_slice(NULL, 0);
     event->time_ns = 0;
     event->dropped_attributes = 0;
@@ -731,15 +736,13 @@ static inline bool sl_event_next(sl_repeated *events, sl_event *event)
             event->dropped_attributes = (uint32_t)w.value;
         }
     }
-    return true;
+    return more;
 }
 
 static inline bool sl_link_next(sl_repeated *links, sl_link *link)
 {
     sl_wire w;
-    if (!sl_repeated_next(links, &link->record)) {
-        return false;
-    }
+    const bool more = sl_repeated_next(links, &link->record);
     link->trace_id = link->span_id = link->trace_state = sl_slice(NULL, 0);
     link->flags = link->dropped_attributes = 0;
     w = sl_wire_of(link->record);
@@ -758,7 +761,7 @@ static inline bool sl_link_next(sl_repeated *links, sl_link *link)
             link->flags = (uint32_t)w.value;
         }
     }
-    return true;
+    return more;
 }
 
 static inline sl_attrs sl_event_attrs(const sl_event *e)
@@ -967,12 +970,10 @@ static inline sl_summary sl_point_summary(const sl_point *p)
 static inline bool sl_quantile_next(sl_repeated *quantiles, double *quantile, double *value)
 {
     sl_bytes record;
-    if (!sl_repeated_next(quantiles, &record)) {
-        return false;
-    }
+    const bool more = sl_repeated_next(quantiles, &record);
     *quantile = sl_get_double(sl_message_number(record, 1));
     *value = sl_get_double(sl_message_number(record, 2));
-    return true;
+    return more;
 }
 
 typedef struct sl_exemplar {
@@ -995,9 +996,7 @@ static inline sl_repeated sl_point_exemplars(const sl_point *p)
 static inline bool sl_exemplar_next(sl_repeated *exemplars, sl_exemplar *exemplar)
 {
     sl_wire w;
-    if (!sl_repeated_next(exemplars, &exemplar->record)) {
-        return false;
-    }
+    const bool more = sl_repeated_next(exemplars, &exemplar->record);
     exemplar->trace_id = exemplar->span_id = sl_slice(NULL, 0);
     exemplar->time_ns = 0;
     exemplar->value.u = 0;
@@ -1020,7 +1019,7 @@ static inline bool sl_exemplar_next(sl_repeated *exemplars, sl_exemplar *exempla
             }
         }
     }
-    return true;
+    return more;
 }
 
 static inline sl_attrs sl_exemplar_attrs(const sl_exemplar *e)

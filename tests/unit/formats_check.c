@@ -539,7 +539,7 @@ static void test_random_requests_are_accepted(void **state)
         const uint32_t s = round % 3;
         struct otlp_flat flat;
         sl_writer w = random_otlp_writer();
-        /* protobuf-c 1.4 loses points when it merges a metric's data */
+        /* protobuf-c 1.4 cannot merge all messages that come in parts */
         const uint32_t flags = random_below(&seed, RANDOM_OTLP_FLAGS) & ~(uint32_t)RANDOM_REPEATED;
         random_otlp(&seed, tops[s], flags, 2, &w);
         assert_true(otlp_flat_init(&flat, signals[s], sl_written(&w)));
