@@ -48,11 +48,47 @@ static const uint8_t *skip_short(const uint8_t *p, const uint8_t *end, uint8_t t
 
 enum { TAG_SPAN_ATTRIBUTES = 0x4a, TAG_LOG_ATTRIBUTES = 0x32 };
 
+/* Reads what nearly every span begins with, in this order: ids, name, kind, times. Returns what
+ * follows; stops at whatever else. */
+static const uint8_t *read_span_head(sl_span *s, const uint8_t *p, const uint8_t *end)
+{
+    if (end - p < 64) {
+        return p;
+    }
+    if (p[0] == 0x0a && p[1] == 16) {
+        memcpy(s->trace_id, p + 2, 16);
+        p += 18;
+    }
+    if (p[0] == 0x12 && p[1] == 8) {
+        memcpy(s->span_id, p + 2, 8);
+        p += 10;
+    }
+    if (p[0] == 0x22 && p[1] == 8) {
+        memcpy(s->parent_id, p + 2, 8);
+        p += 10;
+    }
+    if (p[0] == 0x2a && p[1] < 0x80 && end - p >= 2 + p[1] + 20) {
+        s->name = sl_slice(p + 2, p[1]);
+        p += 2 + p[1];
+        if (p[0] == 0x30 && p[1] < 0x80) {
+            s->kind = p[1];
+            p += 2;
+        }
+        if (p[0] == 0x39 && p[9] == 0x41) {
+            s->start_ns = sl_get_fixed64(p + 1);
+            s->end_ns = sl_get_fixed64(p + 10);
+            p += 18;
+        }
+    }
+    return p;
+}
+
 bool otlp_read_span(sl_bytes record, sl_span *s)
 {
     memset(s, 0, sizeof *s);
     s->record = record;
     sl_wire w = sl_wire_of(record);
+    w.p = read_span_head(s, w.p, w.end);
     for (;;) {
         const uint8_t *from = w.p;
         w.p = skip_short(w.p, w.end, TAG_SPAN_ATTRIBUTES);

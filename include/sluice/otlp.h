@@ -325,11 +325,36 @@ static inline void sl_attr_split(sl_bytes pair, sl_bytes *key, sl_bytes *any)
     }
 }
 
+/* Internal: the attribute at attrs->p, if it is written as nearly all are: key, then value, with
+ * lengths of one byte. */
+static inline bool sl_attr_usual_(sl_attrs *attrs, sl_bytes *key, sl_bytes *any)
+{
+    const uint8_t *p = attrs->p;
+    const size_t left = (size_t)(attrs->end - p);
+    size_t n, n_key;
+    if (left < 6 || attrs->field > 15 || p[0] != attrs->field * 8 + SL_BYTES || p[1] > 0x7f ||
+        p[1] > left - 2 || p[2] != 0x0a) {
+        return false;
+    }
+    n = p[1];
+    n_key = p[3];
+    if (n_key + 4 > n || p[4 + n_key] != 0x12 || p[5 + n_key] != n - n_key - 4) {
+        return false;
+    }
+    *key = sl_slice(p + 4, n_key);
+    *any = sl_slice(p + 6 + n_key, n - n_key - 4);
+    attrs->p = p + 2 + n;
+    return true;
+}
+
 static inline bool sl_attr_next(sl_attrs *attrs, sl_bytes *key, sl_value *value)
 {
     sl_bytes pair, any;
-    const bool more = sl_repeated_next(attrs, &pair);
-    sl_attr_split(pair, key, &any);
+    bool more = sl_attr_usual_(attrs, key, &any);
+    if (!more) {
+        more = sl_repeated_next(attrs, &pair);
+        sl_attr_split(pair, key, &any);
+    }
     *value = sl_value_of(any);
     return more;
 }
@@ -338,8 +363,13 @@ static inline bool sl_attr_next(sl_attrs *attrs, sl_bytes *key, sl_value *value)
 static inline bool sl_attr_find(sl_attrs attrs, sl_bytes key, sl_value *value)
 {
     sl_bytes pair, k, any;
-    while (sl_repeated_next(&attrs, &pair)) {
-        sl_attr_split(pair, &k, &any);
+    for (;;) {
+        if (!sl_attr_usual_(&attrs, &k, &any)) {
+            if (!sl_repeated_next(&attrs, &pair)) {
+                break;
+            }
+            sl_attr_split(pair, &k, &any);
+        }
         if (sl_eq(k, key)) {
             *value = sl_value_of(any);
             return true;
