@@ -1,0 +1,236 @@
+/* The config keys of the OTLP receiver, as the OpenTelemetry Collector has them, and what is
+ * checked about them. What this version does not do yet is refused here, never ignored. [control]
+ */
+#include "receivers/otlp/receiver.h"
+
+#define SECOND INT64_C(1000000000)
+#define LONGEST (INT64_C(365) * 86400 * SECOND)
+#define NOT_YET "Not in this version of Sluice: refused when set."
+
+enum { MESSAGE_MIB_DEFAULT = 4 }; /* gRPC's own, and the Collector's */
+
+/* ---- grpc ---- */
+
+static const sl_field parameters_fields[] = {
+    SL_DURATION(struct server_parameters, max_connection_idle,
+                "Closes a connection that has had no request for so long; 0: never.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct server_parameters, max_connection_age,
+                "Asks a client to connect anew after so long; 0: never.", SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct server_parameters, max_connection_age_grace,
+                "What running requests get to end after max_connection_age; 0: all they need.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct server_parameters, time,
+                "Pings a client that has been silent for so long; 0: two hours.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct server_parameters, timeout,
+                "Closes a connection whose ping has no answer after so long; 0: 20 seconds.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_END};
+static const sl_struct parameters_struct = {sizeof(struct server_parameters), 0, parameters_fields};
+
+static const sl_field policy_fields[] = {
+    SL_DURATION(struct enforcement_policy, min_time,
+                "A client that pings more often is sent away; 0: five minutes.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_BOOL(struct enforcement_policy, permit_without_stream,
+            "Clients may ping while no request is running."),
+    SL_END};
+static const sl_struct policy_struct = {sizeof(struct enforcement_policy), 0, policy_fields};
+
+static const sl_field keepalive_fields[] = {
+    SL_STRUCT(struct keepalive_config, server_parameters, &parameters_struct,
+              "How long connections live, and when they are probed."),
+    SL_STRUCT(struct keepalive_config, enforcement_policy, &policy_struct,
+              "How often clients may probe."),
+    SL_END};
+static const sl_struct keepalive_struct = {sizeof(struct keepalive_config), 0, keepalive_fields};
+
+static const sl_field grpc_fields[] = {
+    SL_TEXT(struct grpc_config, endpoint, "Where to listen: host:port.", .text = "localhost:4317"),
+    SL_TEXT(struct grpc_config, transport, "tcp; unix is not in this version.", .text = "tcp"),
+    SL_U32(struct grpc_config, max_recv_msg_size_mib,
+           "The largest request, before and after decompression; 0: 4 MiB.", .unit = "MiB",
+           SL_RANGE(u, 0, 2047)),
+    SL_U32(struct grpc_config, max_concurrent_streams,
+           "Requests that may run on one connection; 0: 100."),
+    SL_STRUCT(struct grpc_config, keepalive, &keepalive_struct,
+              "Probing of connections, both ways."),
+    SL_SIZE(struct grpc_config, read_buffer_size, "gRPC's C core sizes its buffers itself.",
+            .def.u = 524288, .flags = SL_IGNORED),
+    SL_SIZE(struct grpc_config, write_buffer_size, "gRPC's C core sizes its buffers itself.",
+            .flags = SL_IGNORED),
+    SL_BOOL(struct grpc_config, include_metadata, NOT_YET),
+    SL_RAW(struct grpc_config, tls, NOT_YET),
+    SL_RAW(struct grpc_config, auth, NOT_YET),
+    SL_RAW(struct grpc_config, middlewares, NOT_YET),
+    SL_END};
+static const sl_struct grpc_struct = {sizeof(struct grpc_config), 0, grpc_fields};
+
+/* ---- http ---- */
+
+static const sl_field http_fields[] = {
+    SL_TEXT(struct http_config, endpoint, "Where to listen: host:port.", .text = "localhost:4318"),
+    SL_TEXT(struct http_config, transport, "tcp; unix is not in this version.", .text = "tcp"),
+    SL_TEXT(struct http_config, traces_url_path, "Where traces are posted to.",
+            .text = "/v1/traces"),
+    SL_TEXT(struct http_config, metrics_url_path, "Where metrics are posted to.",
+            .text = "/v1/metrics"),
+    SL_TEXT(struct http_config, logs_url_path, "Where logs are posted to.", .text = "/v1/logs"),
+    SL_SIZE(struct http_config, max_request_body_size,
+            "The largest body, before and after decompression; 0: 20 MiB.", .unit = "bytes",
+            .def.u = 20971520, SL_RANGE(u, 0, UINT32_MAX)),
+    SL_DURATION(struct http_config, read_timeout,
+                "What a body may take to arrive; 0: no fixed time, but at least 1 KiB a second on "
+                "average once 10 seconds have passed.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct http_config, read_header_timeout,
+                "What a request's headers may take to arrive; 0: for ever.", .def.i = 10 * SECOND,
+                SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct http_config, write_timeout,
+                "What a client may take to read an answer; 0: for ever.", .def.i = 30 * SECOND,
+                SL_RANGE(i, 0, LONGEST)),
+    SL_DURATION(struct http_config, idle_timeout,
+                "How long a connection may wait for its next request; 0: until its place is "
+                "needed.",
+                SL_RANGE(i, 0, LONGEST)),
+    SL_BOOL(struct http_config, keep_alives_enabled, "Connections may serve several requests.",
+            .def.u = 1),
+    SL_TEXTS(struct http_config, compression_algorithms,
+             "Content encodings that are taken: \"\" and gzip (both, where nothing is given).",
+             SL_PRESENT(struct http_config, algorithms_given)),
+    SL_BOOL(struct http_config, include_metadata, NOT_YET),
+    SL_RAW(struct http_config, tls, NOT_YET),
+    SL_RAW(struct http_config, auth, NOT_YET),
+    SL_RAW(struct http_config, cors, NOT_YET),
+    SL_RAW(struct http_config, response_headers, NOT_YET),
+    SL_RAW(struct http_config, middlewares, NOT_YET),
+    SL_END};
+static const sl_struct http_struct = {sizeof(struct http_config), 0, http_fields};
+
+static const sl_field protocols_fields[] = {
+    SL_STRUCT(struct protocols, grpc, &grpc_struct, "OTLP/gRPC; the key alone switches it on.",
+              SL_PRESENT(struct protocols, grpc_on)),
+    SL_STRUCT(struct protocols, http, &http_struct,
+              "OTLP/HTTP, binary protobuf; the key alone switches it on.",
+              SL_PRESENT(struct protocols, http_on)),
+    SL_END};
+static const sl_struct protocols_struct = {sizeof(struct protocols), 0, protocols_fields};
+
+const sl_field receiver_fields[] = {SL_STRUCT(struct receiver, protocols, &protocols_struct,
+                                              "What to listen for; at least one of grpc and http.",
+                                              .flags = SL_REQUIRED),
+                                    SL_END};
+
+/* ---- checks ---- */
+
+uint64_t receiver_message_limit(const struct grpc_config *c)
+{
+    const uint64_t mib = c->max_recv_msg_size_mib ? c->max_recv_msg_size_mib : MESSAGE_MIB_DEFAULT;
+    return mib * 1024 * 1024;
+}
+
+struct refused_key {
+    const char *name;
+    const sl_raw *value;
+};
+
+/* A key without a value, or with an empty list or map, asks for nothing. */
+static bool is_set(const sl_raw *raw)
+{
+    return raw && (raw->kind == 1 || (raw->kind >= 2 && raw->n > 0));
+}
+
+static int32_t refuse_keys(const char *protocol, const struct refused_key *keys, uint32_t n,
+                           bool include_metadata, sl_bytes transport, sl_error *error)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const sl_raw *raw = keys[i].value;
+        if (is_set(raw))
+            return sl_fail(error, SL_ERR_UNSUPPORTED,
+                           "%s:%u:%u: protocols.%s.%s is not supported yet by this version of "
+                           "Sluice; remove it",
+                           raw->file ? raw->file : "config", raw->line, raw->column, protocol,
+                           keys[i].name);
+    }
+    if (include_metadata)
+        return sl_fail(error, SL_ERR_UNSUPPORTED,
+                       "protocols.%s.include_metadata is not supported yet by this version of "
+                       "Sluice; remove it",
+                       protocol);
+    if (!sl_eq(transport, sl_str("tcp")))
+        return sl_fail(error, SL_ERR_UNSUPPORTED,
+                       "protocols.%s.transport is \"%.*s\"; this version of Sluice supports tcp "
+                       "only",
+                       protocol, (int)(transport.n < 40 ? transport.n : 40),
+                       (const char *)transport.p);
+    return SL_OK;
+}
+
+static int32_t check_grpc(const struct grpc_config *c, sl_error *error)
+{
+    const struct refused_key keys[] = {
+        {"tls", c->tls}, {"auth", c->auth}, {"middlewares", c->middlewares}};
+    return refuse_keys("grpc", keys, sizeof keys / sizeof *keys, c->include_metadata != 0,
+                       c->transport, error);
+}
+
+static int32_t check_paths(const struct http_config *c, sl_error *error)
+{
+    const struct {
+        const char *key;
+        sl_bytes path;
+    } all[] = {{"traces_url_path", c->traces_url_path},
+               {"metrics_url_path", c->metrics_url_path},
+               {"logs_url_path", c->logs_url_path}};
+    for (uint32_t i = 0; i < 3; i++) {
+        const int shown = (int)(all[i].path.n < 100 ? all[i].path.n : 100);
+        const char *text = (const char *)all[i].path.p;
+        if (all[i].path.n == 0 || text[0] != '/' || memchr(text, '?', all[i].path.n))
+            return sl_fail(error, SL_ERR_INVALID,
+                           "protocols.http.%s is \"%.*s\"; it must begin with \"/\" and have no "
+                           "query",
+                           all[i].key, shown, text ? text : "");
+        for (uint32_t k = 0; k < i; k++) {
+            if (sl_eq(all[i].path, all[k].path))
+                return sl_fail(error, SL_ERR_INVALID,
+                               "protocols.http.%s and %s are both \"%.*s\"; each signal needs a "
+                               "path of its own",
+                               all[k].key, all[i].key, shown, text);
+        }
+    }
+    return SL_OK;
+}
+
+static int32_t check_http(const struct http_config *c, sl_error *error)
+{
+    const struct refused_key keys[] = {{"tls", c->tls},
+                                       {"auth", c->auth},
+                                       {"cors", c->cors},
+                                       {"response_headers", c->response_headers},
+                                       {"middlewares", c->middlewares}};
+    int32_t status = refuse_keys("http", keys, sizeof keys / sizeof *keys, c->include_metadata != 0,
+                                 c->transport, error);
+    if (status != SL_OK)
+        return status;
+    for (uint32_t i = 0; i < c->compression_algorithms.n; i++) {
+        const sl_bytes name = *SL_LIST_AT(sl_bytes, c->compression_algorithms, i);
+        if (name.n > 0 && !sl_eq(name, sl_str("gzip")))
+            return sl_fail(error, SL_ERR_UNSUPPORTED,
+                           "protocols.http.compression_algorithms has \"%.*s\"; this version of "
+                           "Sluice supports \"\" and gzip",
+                           (int)(name.n < 40 ? name.n : 40), (const char *)name.p);
+    }
+    return check_paths(c, error);
+}
+
+int32_t receiver_prepare(void *component, sl_error *error)
+{
+    const struct protocols *p = &((const struct receiver *)component)->protocols;
+    if (!p->grpc_on && !p->http_on)
+        return sl_fail(error, SL_ERR_INVALID,
+                       "protocols names neither grpc nor http; \"grpc:\" or \"http:\" alone "
+                       "switches one on with its defaults");
+    int32_t status = p->grpc_on ? check_grpc(&p->grpc, error) : SL_OK;
+    return status == SL_OK && p->http_on ? check_http(&p->http, error) : status;
+}

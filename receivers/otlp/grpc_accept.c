@@ -1,0 +1,215 @@
+/* Accepts on the host's listening socket and hands connections to gRPC, whose own listener would
+ * have to bind the port itself. One thread, which sleeps while nobody connects. gRPC does not tell
+ * when it has closed a connection, so each is remembered by descriptor and inode: one that does not
+ * lead to the same socket any more is gone. */
+#include "receivers/otlp/grpc_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grpc/grpc_posix.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_DEFAULT = 1024,
+    PREFACE_BYTES = 24, /* what every HTTP/2 client sends first... */
+    PREFACE_MS = 10000, /* ...within this time */
+    LOOK_MS = 1000,     /* how often young connections are looked at */
+    SHORTAGE_MS = 100,  /* without descriptors, accepting pauses */
+    STACK = 512 * 1024
+};
+
+struct connection {
+    int fd;
+    bool young; /* has not said anything yet, as far as is known */
+    ino_t inode;
+    int64_t since_ms;
+};
+
+struct acceptor {
+    struct otlp_grpc_server *server;
+    int listener, wake;
+    pthread_t thread;
+    struct connection *at;
+    uint32_t n, capacity, max, young;
+    int64_t looked_ms;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool leads_to(int fd, ino_t inode)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == inode;
+}
+
+/* A copy of the descriptor keeps it from becoming another connection's while it is ended. */
+static void hang_up(const struct connection *c)
+{
+    int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return;
+    if (leads_to(copy, c->inode))
+        (void)shutdown(copy, SHUT_RDWR);
+    (void)close(copy);
+}
+
+/* Has the client sent its preface? */
+static bool has_spoken(const struct connection *c)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
+        n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+        return true; /* not TCP, or a kernel that does not count */
+    return info.tcpi_bytes_received >= PREFACE_BYTES;
+}
+
+/* Forgets connections that are gone, ends those that never spoke. */
+static void look(struct acceptor *a)
+{
+    const int64_t now = now_ms();
+    uint32_t kept = 0;
+    a->young = 0;
+    a->looked_ms = now;
+    for (uint32_t i = 0; i < a->n; i++) {
+        struct connection *c = &a->at[i];
+        if (!leads_to(c->fd, c->inode))
+            continue;
+        if (c->young && has_spoken(c))
+            c->young = false;
+        if (c->young && now - c->since_ms >= PREFACE_MS) {
+            hang_up(c);
+            continue;
+        }
+        a->young += c->young;
+        a->at[kept++] = *c;
+    }
+    a->n = kept;
+}
+
+static bool remember(struct acceptor *a, int fd)
+{
+    struct stat st;
+    if (a->n >= a->max && now_ms() - a->looked_ms >= SHORTAGE_MS)
+        look(a);
+    if (a->n >= a->max || fstat(fd, &st) != 0)
+        return false;
+    if (a->n == a->capacity) {
+        uint32_t capacity = a->capacity ? a->capacity * 2 : 8;
+        struct connection *moved = (struct connection *)realloc(a->at, capacity * sizeof *moved);
+        if (!moved)
+            return false;
+        a->at = moved;
+        a->capacity = capacity;
+    }
+    a->at[a->n++] =
+        (struct connection){.fd = fd, .young = true, .inode = st.st_ino, .since_ms = now_ms()};
+    a->young++;
+    return true;
+}
+
+/* Returns how long to wait before the next look at the listener, 0: not at all. */
+static int accept_some(struct acceptor *a)
+{
+    for (;;) {
+        int one = 1;
+        int fd = accept4(a->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (fd < 0)
+            return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM
+                       ? SHORTAGE_MS
+                       : 0;
+        if (!remember(a, fd)) {
+            (void)close(fd);
+            continue;
+        }
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        grpc_server_add_channel_from_fd(a->server->server, fd, a->server->credentials);
+    }
+}
+
+static void *acceptor_run(void *arg)
+{
+    struct acceptor *a = (struct acceptor *)arg;
+    int pause = 0;
+    (void)pthread_setname_np(pthread_self(), "otlp-accept");
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = a->wake, .events = POLLIN},
+                                {.fd = pause ? -1 : a->listener, .events = POLLIN}};
+        int timeout = pause ? pause : a->young ? LOOK_MS : -1;
+        if (poll(fds, 2, timeout) < 0 && errno != EINTR)
+            break;
+        pause = 0;
+        if (fds[0].revents)
+            break;
+        if (fds[1].revents)
+            pause = accept_some(a);
+        if (a->young && now_ms() - a->looked_ms >= LOOK_MS)
+            look(a);
+    }
+    return NULL;
+}
+
+static int thread_create(struct acceptor *a)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    int failed = pthread_attr_init(&attr);
+    if (failed)
+        return failed;
+    (void)pthread_attr_setstacksize(&attr, STACK);
+    (void)sigfillset(&all); /* signals are for the host's own threads */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&a->thread, &attr, acceptor_run, a);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attr);
+    return failed;
+}
+
+int32_t acceptor_start(struct otlp_grpc_server *server, int32_t fd, uint32_t max_connections,
+                       struct acceptor **out, sl_error *error)
+{
+    struct acceptor *a = (struct acceptor *)calloc(1, sizeof *a);
+    if (!a)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory");
+    a->server = server;
+    a->listener = fd;
+    a->max = max_connections ? max_connections : CONNECTIONS_DEFAULT;
+    a->looked_ms = now_ms();
+    a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (a->wake < 0 || thread_create(a) != 0) {
+        if (a->wake >= 0)
+            (void)close(a->wake);
+        free(a);
+        return sl_fail(error, SL_ERR_IO, "cannot start the thread that accepts connections");
+    }
+    *out = a;
+    return SL_OK;
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    if (!a)
+        return;
+    (void)eventfd_write(a->wake, 1);
+    (void)pthread_join(a->thread, NULL);
+    (void)close(a->wake);
+    free(a->at);
+    free(a);
+}

@@ -1,0 +1,416 @@
+/* One OTLP/gRPC request: is posted, receives its message once the budget has room for the largest,
+ * hands it to the pipelines, and replies. Runs on the polling thread, but for the reply, which is
+ * given wherever the pipelines answer: the C core takes batches from any thread. */
+#include "receivers/otlp/grpc_internal.h"
+
+#include <grpc/byte_buffer.h>
+#include <grpc/slice.h>
+#include <grpc/support/log.h>
+#include <stdlib.h>
+
+static const char *const methods[INTAKE_SIGNALS] = {
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+};
+
+/* ---- life of an exchange ---- */
+
+static struct exchange *exchange_take(struct otlp_grpc_server *s)
+{
+    struct exchange *e = s->free;
+    if (e) {
+        s->free = e->next_free;
+        return e;
+    }
+    e = (struct exchange *)calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->server = s;
+    e->empty = grpc_raw_byte_buffer_create(NULL, 0);
+    e->text = grpc_empty_slice();
+    grpc_call_details_init(&e->details);
+    grpc_metadata_array_init(&e->metadata);
+    pthread_mutex_lock(&s->mutex);
+    e->next_all = s->all;
+    s->all = e;
+    pthread_mutex_unlock(&s->mutex);
+    return e;
+}
+
+/* Lets go of what belongs to gRPC and stays over requests; the memory is the server's. */
+void exchange_deinit(struct exchange *e)
+{
+    if (e->empty) {
+        grpc_byte_buffer_destroy(e->empty);
+        grpc_call_details_destroy(&e->details);
+        grpc_metadata_array_destroy(&e->metadata);
+        e->empty = NULL;
+    }
+}
+
+static void give_back(struct exchange *e)
+{
+    if (e->reserved)
+        e->server->budget->give_back(e->server->host, e->server->max_message);
+    e->reserved = false;
+}
+
+/* Lets go of the call and of everything that hangs on it. */
+static void exchange_clear(struct exchange *e)
+{
+    const sl_host *h = e->server->host;
+    give_back(e);
+    if (e->payload)
+        h->table->payload_unref(h, e->payload);
+    if (e->request)
+        grpc_byte_buffer_destroy(e->request);
+    if (e->reply)
+        grpc_byte_buffer_destroy(e->reply);
+    if (e->has_trailer)
+        grpc_slice_unref(e->trailer.value);
+    if (e->call)
+        grpc_call_unref(e->call);
+    grpc_slice_unref(e->text);
+    grpc_call_details_destroy(&e->details);
+    grpc_call_details_init(&e->details);
+    e->metadata.count = 0;
+    e->payload = NULL;
+    e->request = e->reply = NULL;
+    e->has_trailer = false;
+    e->call = NULL;
+    e->text = grpc_empty_slice();
+}
+
+static void exchange_finish(struct exchange *e)
+{
+    struct otlp_grpc_server *s = e->server;
+    exchange_clear(e);
+    atomic_store(&e->owner, OWNER_NOBODY);
+    e->next_free = s->free;
+    s->free = e;
+    atomic_fetch_sub(&s->live, 1);
+}
+
+void exchange_post(struct otlp_grpc_server *s)
+{
+    if (atomic_load(&s->draining) || atomic_load(&s->live) >= CALLS_MAX)
+        return;
+    struct exchange *e = exchange_take(s);
+    if (!e)
+        return; /* the next call that ends tries again */
+    e->stage = EXCHANGE_REQUESTED;
+    atomic_fetch_add(&s->live, 1);
+    s->waiting++;
+    grpc_call_error error = grpc_server_request_call(s->server, &e->call, &e->details, &e->metadata,
+                                                     s->queue, s->queue, e);
+    if (error != GRPC_CALL_OK) { /* has been shut down */
+        s->waiting--;
+        exchange_finish(e);
+    }
+}
+
+/* ---- replies ---- */
+
+static void reply_batch(struct exchange *e, const struct verdict *v)
+{
+    grpc_op ops[4];
+    memset(ops, 0, sizeof ops);
+    size_t n = 0;
+    ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    if (v->code == OTLP_CODE_OK) {
+        ops[n].op = GRPC_OP_SEND_MESSAGE;
+        ops[n++].data.send_message.send_message = e->reply ? e->reply : e->empty;
+    }
+    ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+    ops[n++].data.recv_close_on_server.cancelled = &e->cancelled;
+    ops[n].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+    ops[n].data.send_status_from_server.status = (grpc_status_code)v->code;
+    ops[n].data.send_status_from_server.status_details = &e->text;
+    if (e->has_trailer) {
+        ops[n].data.send_status_from_server.trailing_metadata_count = 1;
+        ops[n].data.send_status_from_server.trailing_metadata = &e->trailer;
+    }
+    n++;
+    e->stage = EXCHANGE_REPLYING;
+    grpc_call_error error = grpc_call_start_batch(e->call, ops, n, e, NULL);
+    GPR_ASSERT(error == GRPC_CALL_OK); /* the batch has the same shape each time */
+}
+
+/* Whoever calls this owns the exchange. */
+static void reply(struct exchange *e, const struct verdict *v)
+{
+    uint8_t bytes[512];
+    size_t n = 0;
+    if (v->code != OTLP_CODE_OK) {
+        e->text = grpc_slice_from_copied_string(v->text);
+        if (v->retry_delay_ns != OTLP_NO_DELAY) {
+            const struct otlp_status status = {v->code, sl_str(v->text), v->retry_delay_ns};
+            if (otlp_status_encode(&status, bytes, sizeof bytes, &n) == SL_OK) {
+                e->trailer.key = grpc_slice_from_static_string("grpc-status-details-bin");
+                e->trailer.value = grpc_slice_from_copied_buffer((const char *)bytes, n);
+                e->has_trailer = true;
+            }
+        }
+    } else if (v->rejected > 0) {
+        const struct otlp_response response = {v->rejected, sl_str(v->text)};
+        if (otlp_response_encode(&response, bytes, sizeof bytes, &n) == SL_OK) {
+            grpc_slice slice = grpc_slice_from_copied_buffer((const char *)bytes, n);
+            e->reply = grpc_raw_byte_buffer_create(&slice, 1);
+            grpc_slice_unref(slice);
+        }
+    }
+    reply_batch(e, v);
+}
+
+static void refuse(struct exchange *e, int32_t status, const char *text, enum intake_refusal reason)
+{
+    struct verdict v;
+    verdict_of_status(status, text, &v);
+    intake_count_refusal(&e->server->intake, reason);
+    reply(e, &v);
+}
+
+/* The offer was taken or settled, whichever counts. [any] */
+static void heard(void *ctx, uint64_t cookie, const sl_result *result)
+{
+    struct exchange *e = (struct exchange *)(uintptr_t)cookie;
+    struct otlp_grpc_server *s = e->server;
+    struct verdict v;
+    uint32_t owed = OWNER_OWED;
+    (void)ctx;
+    if (!atomic_compare_exchange_strong(&e->owner, &owed, OWNER_ANSWERING)) {
+        /* The server was stopped meanwhile; `exchange_kill` may still be at it. */
+        pthread_mutex_lock(&s->mutex);
+        pthread_mutex_unlock(&s->mutex);
+        grpc_server_release(s);
+        return;
+    }
+    verdict_of_result(result, &v);
+    intake_count(&s->intake, e->index, result->items, &v);
+    reply(e, &v);
+}
+
+static void heard_no_more(void *ctx, uint64_t cookie, const sl_result *result)
+{
+    (void)ctx;
+    (void)cookie; /* has been answered */
+    (void)result;
+}
+
+/* Constants, because they must outlive the server. */
+static const sl_hear hear_taken = {
+    .size = sizeof hear_taken, .taken = heard, .settled = heard_no_more};
+static const sl_hear hear_settled = {.size = sizeof hear_settled, .settled = heard};
+
+void exchange_kill(struct exchange *e)
+{
+    uint32_t owed = OWNER_OWED;
+    struct otlp_grpc_server *s = e->server;
+    atomic_fetch_add(&s->refs, 1); /* for the answer that is to come */
+    if (!atomic_compare_exchange_strong(&e->owner, &owed, OWNER_DEAD)) {
+        grpc_server_release(s);
+        return;
+    }
+    exchange_clear(e);
+    exchange_deinit(e);
+    atomic_fetch_sub(&s->live, 1);
+}
+
+/* ---- the message ---- */
+
+static int32_t plain_grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
+{
+    struct exchange *e = (struct exchange *)ctx;
+    const sl_host *h = e->server->host;
+    *got = capacity;
+    return e->payload ? h->table->payload_grow(h, e->payload, capacity, at)
+                      : h->table->payload_open(h, capacity, &e->payload, at);
+}
+
+/* The last four bytes, which tell gzip's length. */
+static void last_bytes(const grpc_slice_buffer *b, uint8_t last[4])
+{
+    size_t have = 0;
+    memset(last, 0, 4);
+    for (size_t i = b->count; i-- > 0 && have < 4;) {
+        const uint8_t *p = GRPC_SLICE_START_PTR(b->slices[i]);
+        for (size_t n = GRPC_SLICE_LENGTH(b->slices[i]); n-- > 0 && have < 4;)
+            last[3 - have++] = p[n];
+    }
+}
+
+static int32_t inflate_slices(struct exchange *e, const grpc_slice_buffer *b, uint64_t *used,
+                              sl_error *error)
+{
+    struct otlp_grpc_server *s = e->server;
+    const struct gzip_target target = {e, plain_grow};
+    uint8_t last[4];
+    size_t n = 0;
+    if (!s->gzip)
+        s->gzip = gzip_reader_create();
+    if (!s->gzip)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory to inflate");
+    last_bytes(b, last);
+    gzip_reader_begin(s->gzip, &target, gzip_expected(b->length, last), (size_t)s->max_message);
+    int32_t status = SL_OK;
+    for (size_t i = 0; i < b->count && status == SL_OK; i++)
+        status = gzip_reader_feed(s->gzip, GRPC_SLICE_START_PTR(b->slices[i]),
+                                  GRPC_SLICE_LENGTH(b->slices[i]), error);
+    if (status == SL_OK)
+        status = gzip_reader_end(s->gzip, &n, error);
+    *used = n;
+    return status;
+}
+
+static int32_t copy_slices(struct exchange *e, const grpc_slice_buffer *b, uint64_t *used)
+{
+    const sl_host *h = e->server->host;
+    uint8_t *at = NULL;
+    int32_t status = h->table->payload_open(h, b->length, &e->payload, &at);
+    if (status != SL_OK)
+        return status;
+    for (size_t i = 0; i < b->count; i++) {
+        size_t n = GRPC_SLICE_LENGTH(b->slices[i]);
+        memcpy(at, GRPC_SLICE_START_PTR(b->slices[i]), n);
+        at += n;
+    }
+    *used = b->length;
+    return SL_OK;
+}
+
+/* gRPC 1.51 hands on zstd, which it does not know, as if it were not compressed. */
+static bool is_zstd(const grpc_slice_buffer *b)
+{
+    static const uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+    return b->count > 0 && GRPC_SLICE_LENGTH(b->slices[0]) >= sizeof magic &&
+           memcmp(GRPC_SLICE_START_PTR(b->slices[0]), magic, sizeof magic) == 0;
+}
+
+/* The message becomes e->payload; stays NULL for an empty request. */
+static int32_t read_message(struct exchange *e, sl_error *error)
+{
+    const sl_host *h = e->server->host;
+    const grpc_slice_buffer *b = &e->request->data.raw.slice_buffer;
+    const grpc_compression_algorithm packed = e->request->data.raw.compression;
+    uint64_t used = 0;
+    int32_t status;
+    if (packed == GRPC_COMPRESS_GZIP)
+        status = inflate_slices(e, b, &used, error);
+    else if (packed != GRPC_COMPRESS_NONE || is_zstd(b))
+        return sl_fail(error, SL_ERR_UNSUPPORTED,
+                       "unsupported grpc-encoding; this server takes gzip and identity");
+    else if (b->length == 0)
+        return SL_OK;
+    else
+        status = copy_slices(e, b, &used);
+    grpc_byte_buffer_destroy(e->request);
+    e->request = NULL;
+    if (status == SL_OK && e->payload)
+        status =
+            h->table->payload_close(h, e->payload, used, intake_signal(e->index), NULL, 0, error);
+    return status;
+}
+
+static void handle_message(struct exchange *e)
+{
+    struct otlp_grpc_server *s = e->server;
+    const sl_host *h = s->host;
+    sl_error error = {.size = sizeof error};
+    struct verdict v;
+    give_back(e);      /* from here on the payload is what is counted */
+    if (!e->request) { /* too large, cut short, or its client has gone */
+        char text[96];
+        (void)snprintf(text, sizeof text, "no message, or one of more than %llu bytes",
+                       (unsigned long long)s->max_message);
+        refuse(e, SL_ERR_TOO_LARGE, text, REFUSED_TOO_LARGE);
+        return;
+    }
+    int32_t status = read_message(e, &error);
+    if (status != SL_OK) {
+        refuse(e, status, error.text,
+               status == SL_ERR_UNSUPPORTED ? REFUSED_UNSUPPORTED : intake_refusal_of(status));
+        return;
+    }
+    sl_payload *payload = e->payload;
+    if (!payload || payload->items == 0) {
+        verdict_success(&v);
+        reply(e, &v);
+        return;
+    }
+    const uint32_t items = payload->items, index = e->index;
+    const bool settled = sl_ack(h, intake_signal(index)) == SL_ACK_SETTLED;
+    e->payload = NULL;
+    atomic_store(&e->owner, OWNER_OWED);
+    status =
+        sl_offer(h, payload, NULL, settled ? &hear_settled : &hear_taken, (uint64_t)(uintptr_t)e);
+    if (status == SL_OK)
+        return; /* it may have been answered by now */
+    h->table->payload_unref(h, payload);
+    const sl_result none = {.size = sizeof none};
+    uint32_t owed = OWNER_OWED;
+    if (!atomic_compare_exchange_strong(&e->owner, &owed, OWNER_ANSWERING)) {
+        heard(NULL, (uint64_t)(uintptr_t)e, &none); /* stopped meanwhile: lets go of it */
+        return;
+    }
+    verdict_of_status(status, NULL, &v);
+    intake_count(&s->intake, index, items, &v);
+    reply(e, &v);
+}
+
+/* ---- events ---- */
+
+static void handle_request(struct exchange *e)
+{
+    struct otlp_grpc_server *s = e->server;
+    for (e->index = 0; e->index < INTAKE_SIGNALS; e->index++) {
+        if (grpc_slice_str_cmp(e->details.method, methods[e->index]) == 0)
+            break;
+    }
+    if (e->index == INTAKE_SIGNALS) {
+        refuse(e, SL_ERR_UNSUPPORTED, "unknown service or method", REFUSED_UNSUPPORTED);
+        return;
+    }
+    /* The C core shows no length before it has received the whole message. */
+    if (s->budget && !s->budget->reserve(s->host, s->max_message)) {
+        refuse(e, SL_ERR_NOMEM, NULL, REFUSED_NO_MEMORY);
+        return;
+    }
+    e->reserved = s->budget != NULL;
+    e->stage = EXCHANGE_RECEIVING;
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_RECV_MESSAGE;
+    op.data.recv_message.recv_message = &e->request;
+    grpc_call_error error = grpc_call_start_batch(e->call, &op, 1, e, NULL);
+    GPR_ASSERT(error == GRPC_CALL_OK);
+}
+
+void exchange_step(struct exchange *e, bool success)
+{
+    struct otlp_grpc_server *s = e->server;
+    switch (e->stage) {
+    case EXCHANGE_REQUESTED:
+        s->waiting--;
+        if (!success) { /* the server is being shut down */
+            exchange_finish(e);
+            return;
+        }
+        while (s->waiting < CALLS_WAITING) {
+            uint32_t before = s->waiting;
+            exchange_post(s);
+            if (s->waiting == before)
+                break;
+        }
+        handle_request(e);
+        break;
+    case EXCHANGE_RECEIVING:
+        handle_message(e);
+        break;
+    case EXCHANGE_REPLYING:
+        exchange_finish(e);
+        if (s->waiting < CALLS_WAITING)
+            exchange_post(s);
+        break;
+    }
+}
