@@ -1155,7 +1155,7 @@ static inline uint8_t *sl_put_slice(uint8_t *p, sl_bytes b)
 
 static inline void sl_write_raw(sl_writer *w, sl_bytes b)
 {
-    if (sl_writer_room(w, b.n)) {
+    if (b.n > 0 && sl_writer_room(w, b.n)) {
         w->used = (size_t)(sl_put_slice(w->at + w->used, b) - w->at);
     }
 }

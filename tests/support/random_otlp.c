@@ -250,7 +250,9 @@ static void message(const struct maker *m, enum otlp_type type, uint32_t depth, 
         pieces[i - 1] = moved;
     }
     for (uint32_t i = 0; i < n; i++) {
-        sl_write_raw(to, sl_slice(w.at + pieces[i].at, pieces[i].n));
+        if (pieces[i].n > 0) {
+            sl_write_raw(to, sl_slice(w.at + pieces[i].at, pieces[i].n));
+        }
     }
     free(w.at);
 }

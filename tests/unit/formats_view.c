@@ -49,7 +49,7 @@ static void payload_split(struct payload *p, sl_bytes request, bool split)
             from = w.p;
         }
     }
-    p->segments[p->n++] = copy_of(sl_slice(from, (size_t)(request.p + request.n - from)));
+    p->segments[p->n++] = copy_of(sl_slice(from, (size_t)(w.end - from)));
 }
 
 static int32_t payload_index(struct payload *p, uint32_t signal, sl_error *error)
