@@ -1,5 +1,6 @@
 /* See plugin_host.h. */
 #include "tests/support/plugin_host.h"
+#include "formats/otlp/view.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -8,6 +9,8 @@ struct fake_payload {
     sl_payload pub;
     _Atomic uint32_t refs;
     sl_bytes *segments;
+    void *view_memory; /* made on demand */
+    sl_view view;
 };
 
 struct fake_delivery {
@@ -54,7 +57,28 @@ static void payload_unref(const sl_host *h, const sl_payload *payload)
     for (uint32_t i = 0; i < p->pub.n_segments; i++)
         free((void *)(uintptr_t)p->segments[i].p);
     free(p->segments);
+    free(p->view_memory);
     free(p);
+}
+
+static int32_t payload_view(const sl_host *h, const sl_payload *payload, sl_view *view)
+{
+    struct fake_payload *p = (struct fake_payload *)(uintptr_t)payload;
+    struct otlp_view_plan plan;
+    (void)h;
+    if (!p->view_memory) {
+        int32_t status =
+            otlp_view_plan(payload->signal, payload->segments, payload->n_segments, &plan, NULL);
+        if (status != SL_OK)
+            return status;
+        p->view_memory = malloc(plan.bytes ? plan.bytes : 1);
+        check(p->view_memory != NULL, "memory");
+        status = otlp_view_build(&plan, p->view_memory, &p->view, NULL);
+        if (status != SL_OK)
+            return status;
+    }
+    *view = p->view;
+    return SL_OK;
 }
 
 static const sl_payload *payload_make(struct plugin_host *h, uint32_t signal,
@@ -446,6 +470,7 @@ struct plugin_host *plugin_host_create(void)
         .name = name_of,
         .payload_ref = payload_ref,
         .payload_unref = payload_unref,
+        .payload_view = payload_view,
         .forward = forward,
         .finish = finish,
         .settle = settle,
