@@ -267,6 +267,35 @@ static int32_t forward(const sl_host *host, uint32_t port, sl_delivery *d)
     return h->out_full_at && h->out_n >= h->out_full_at ? SL_ERR_FULL : SL_OK;
 }
 
+static int32_t select_items(const sl_host *host, sl_delivery *d, const uint64_t *keep,
+                            const char *why)
+{
+    sl_delivery *child = NULL;
+    uint32_t kept = 0;
+    sl_piece *pieces = calloc(d->items, sizeof *pieces);
+    check(pieces != NULL, "memory");
+    for (uint32_t i = 0; i < d->items; i++) {
+        if (sl_mask_test(keep, i))
+            pieces[kept++] = (sl_piece){.from = d, .first = i, .count = 1};
+    }
+    const int32_t status = kept ? derive(host, pieces, kept, SL_ITEMWISE, NULL, NULL, &child) : 0;
+    free(pieces);
+    if (status != SL_OK)
+        return status;
+    finish(host, d, SL_DROPPED, why);
+    return child ? forward(host, 0, child) : SL_OK;
+}
+
+static uint64_t *scratch_mask(const sl_host *host, uint32_t bits)
+{
+    struct plugin_host *h = of(host);
+    free(h->mask);
+    h->mask = fails(h) ? NULL : malloc((bits + 63) / 64 * sizeof *h->mask);
+    if (h->mask)
+        memset(h->mask, 0xff, (bits + 63) / 64 * sizeof *h->mask);
+    return h->mask;
+}
+
 sl_delivery *plugin_host_take(struct plugin_host *h)
 {
     if (h->out_n == 0)
@@ -476,6 +505,8 @@ struct plugin_host *plugin_host_create(void)
         .settle = settle,
         .settle_some = settle_some,
         .derive = derive,
+        .select = select_items,
+        .scratch_mask = scratch_mask,
         .timer = timer,
         .set_ready = set_ready,
     };
@@ -495,5 +526,6 @@ void plugin_host_destroy(struct plugin_host *h)
     check(h->payload_refs == 0, "a payload reference is left");
     pthread_mutex_destroy(&h->mutex);
     free(h->out);
+    free(h->mask);
     free(h);
 }

@@ -45,6 +45,7 @@ struct plugin_host {
     bool fail_on;         /* and all after it */
     uint32_t payload_refs;
 
+    uint64_t *mask; /* the last one given */
     uint32_t derives;
     struct host_metric metrics[HOST_METRICS_MAX];
     uint32_t metric_n;
