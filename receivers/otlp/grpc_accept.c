@@ -21,8 +21,8 @@
 enum {
     CONNECTIONS_DEFAULT = 1024,
     PREFACE_BYTES = 24, /* what every HTTP/2 client sends first... */
-    PREFACE_MS = 10000, /* ...within this time */
-    LOOK_MS = 1000,     /* how often young connections are looked at */
+    PREFACE_MS = 10000, /* ...within this time, unless set otherwise */
+    LOOK_MS = 1000,     /* how often young connections are looked at, at the least */
     SHORTAGE_MS = 100,  /* without descriptors, accepting pauses */
     STACK = 512 * 1024
 };
@@ -40,7 +40,8 @@ struct acceptor {
     pthread_t thread;
     struct connection *at;
     uint32_t n, capacity, max, young;
-    int64_t looked_ms;
+    int64_t preface_ms, looked_ms;
+    int look_ms;
 };
 
 static int64_t now_ms(void)
@@ -92,7 +93,7 @@ static void look(struct acceptor *a)
             continue;
         if (c->young && has_spoken(c))
             c->young = false;
-        if (c->young && now - c->since_ms >= PREFACE_MS) {
+        if (c->young && now - c->since_ms >= a->preface_ms) {
             hang_up(c);
             continue;
         }
@@ -152,7 +153,7 @@ static void *acceptor_run(void *arg)
     for (;;) {
         struct pollfd fds[2] = {{.fd = a->wake, .events = POLLIN},
                                 {.fd = pause ? -1 : a->listener, .events = POLLIN}};
-        int timeout = pause ? pause : a->young ? LOOK_MS : -1;
+        int timeout = pause ? pause : a->young ? a->look_ms : -1;
         if (poll(fds, 2, timeout) < 0 && errno != EINTR)
             break;
         pause = 0;
@@ -160,7 +161,7 @@ static void *acceptor_run(void *arg)
             break;
         if (fds[1].revents)
             pause = accept_some(a);
-        if (a->young && now_ms() - a->looked_ms >= LOOK_MS)
+        if (a->young && now_ms() - a->looked_ms >= a->look_ms)
             look(a);
     }
     return NULL;
@@ -182,15 +183,18 @@ static int thread_create(struct acceptor *a)
     return failed;
 }
 
-int32_t acceptor_start(struct otlp_grpc_server *server, int32_t fd, uint32_t max_connections,
-                       struct acceptor **out, sl_error *error)
+int32_t acceptor_start(struct otlp_grpc_server *server, int32_t fd,
+                       const struct otlp_grpc_settings *settings, struct acceptor **out,
+                       sl_error *error)
 {
     struct acceptor *a = (struct acceptor *)calloc(1, sizeof *a);
     if (!a)
         return sl_fail(error, SL_ERR_NOMEM, "no memory");
     a->server = server;
     a->listener = fd;
-    a->max = max_connections ? max_connections : CONNECTIONS_DEFAULT;
+    a->max = settings->max_connections ? settings->max_connections : CONNECTIONS_DEFAULT;
+    a->preface_ms = settings->preface_timeout ? settings->preface_timeout / 1000000 : PREFACE_MS;
+    a->look_ms = a->preface_ms < LOOK_MS ? (int)a->preface_ms : LOOK_MS;
     a->looked_ms = now_ms();
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->wake < 0 || thread_create(a) != 0) {

@@ -1,5 +1,5 @@
 /* One OTLP/gRPC request: is posted, receives its message once the budget has room for the largest,
- * hands it to the pipelines, and replies. Runs on the polling thread, but for the reply, which is
+ * hands it to the pipelines, and replies. Runs on the loop's threads, but for the reply, which is
  * given wherever the pipelines answer: the C core takes batches from any thread. */
 #include "receivers/otlp/grpc_internal.h"
 
@@ -16,24 +16,40 @@ static const char *const methods[INTAKE_SIGNALS] = {
 
 /* ---- life of an exchange ---- */
 
-static struct exchange *exchange_take(struct otlp_grpc_server *s)
+static void on_event(grpc_loop_event *event, bool ok);
+
+static struct exchange *exchange_new(struct otlp_grpc_server *s)
 {
-    struct exchange *e = s->free;
-    if (e) {
-        s->free = e->next_free;
-        return e;
-    }
-    e = (struct exchange *)calloc(1, sizeof *e);
+    struct exchange *e = (struct exchange *)calloc(1, sizeof *e);
     if (!e)
         return NULL;
+    e->event.run = on_event;
     e->server = s;
     e->empty = grpc_raw_byte_buffer_create(NULL, 0);
     e->text = grpc_empty_slice();
     grpc_call_details_init(&e->details);
     grpc_metadata_array_init(&e->metadata);
+    return e;
+}
+
+/* NULL: enough are waiting, or there is no memory: the next call that ends tries again. */
+static struct exchange *exchange_take(struct otlp_grpc_server *s)
+{
+    struct exchange *e = NULL;
     pthread_mutex_lock(&s->mutex);
-    e->next_all = s->all;
-    s->all = e;
+    if (!atomic_load(&s->draining) && s->waiting < CALLS_WAITING && s->live < CALLS_MAX) {
+        e = s->free;
+        if (e) {
+            s->free = e->next_free;
+        } else if ((e = exchange_new(s)) != NULL) {
+            e->next_all = s->all;
+            s->all = e;
+        }
+        if (e) {
+            s->waiting++;
+            s->live++;
+        }
+    }
     pthread_mutex_unlock(&s->mutex);
     return e;
 }
@@ -82,31 +98,38 @@ static void exchange_clear(struct exchange *e)
     e->text = grpc_empty_slice();
 }
 
+/* The server may be gone afterwards. */
 static void exchange_finish(struct exchange *e)
 {
     struct otlp_grpc_server *s = e->server;
     exchange_clear(e);
     atomic_store(&e->owner, OWNER_NOBODY);
+    pthread_mutex_lock(&s->mutex);
     e->next_free = s->free;
     s->free = e;
-    atomic_fetch_sub(&s->live, 1);
+    if (--s->live == 0)
+        pthread_cond_broadcast(&s->ended);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void no_longer_waiting(struct otlp_grpc_server *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->waiting--;
+    pthread_mutex_unlock(&s->mutex);
 }
 
 void exchange_post(struct otlp_grpc_server *s)
 {
-    if (atomic_load(&s->draining) || atomic_load(&s->live) >= CALLS_MAX)
-        return;
-    struct exchange *e = exchange_take(s);
-    if (!e)
-        return; /* the next call that ends tries again */
-    e->stage = EXCHANGE_REQUESTED;
-    atomic_fetch_add(&s->live, 1);
-    s->waiting++;
-    grpc_call_error error = grpc_server_request_call(s->server, &e->call, &e->details, &e->metadata,
-                                                     s->queue, s->queue, e);
-    if (error != GRPC_CALL_OK) { /* has been shut down */
-        s->waiting--;
-        exchange_finish(e);
+    struct exchange *e;
+    while ((e = exchange_take(s)) != NULL) {
+        e->stage = EXCHANGE_REQUESTED;
+        if (grpc_server_request_call(s->server, &e->call, &e->details, &e->metadata, s->queue,
+                                     s->queue, e) != GRPC_CALL_OK) { /* has been shut down */
+            no_longer_waiting(s);
+            exchange_finish(e);
+            return;
+        }
     }
 }
 
@@ -214,7 +237,7 @@ void exchange_kill(struct exchange *e)
     }
     exchange_clear(e);
     exchange_deinit(e);
-    atomic_fetch_sub(&s->live, 1);
+    s->live--; /* whoever stops the server looks at it next */
 }
 
 /* ---- the message ---- */
@@ -247,18 +270,21 @@ static int32_t inflate_slices(struct exchange *e, const grpc_slice_buffer *b, ui
     const struct gzip_target target = {e, plain_grow};
     uint8_t last[4];
     size_t n = 0;
+    int32_t status = SL_OK;
+    last_bytes(b, last);
+    pthread_mutex_lock(&s->inflating);
     if (!s->gzip)
         s->gzip = gzip_reader_create();
     if (!s->gzip)
-        return sl_fail(error, SL_ERR_NOMEM, "no memory to inflate");
-    last_bytes(b, last);
-    gzip_reader_begin(s->gzip, &target, gzip_expected(b->length, last), (size_t)s->max_message);
-    int32_t status = SL_OK;
+        status = sl_fail(error, SL_ERR_NOMEM, "no memory to inflate");
+    else
+        gzip_reader_begin(s->gzip, &target, gzip_expected(b->length, last), (size_t)s->max_message);
     for (size_t i = 0; i < b->count && status == SL_OK; i++)
         status = gzip_reader_feed(s->gzip, GRPC_SLICE_START_PTR(b->slices[i]),
                                   GRPC_SLICE_LENGTH(b->slices[i]), error);
     if (status == SL_OK)
         status = gzip_reader_end(s->gzip, &n, error);
+    pthread_mutex_unlock(&s->inflating);
     *used = n;
     return status;
 }
@@ -386,31 +412,26 @@ static void handle_request(struct exchange *e)
     GPR_ASSERT(error == GRPC_CALL_OK);
 }
 
-void exchange_step(struct exchange *e, bool success)
+static void on_event(grpc_loop_event *event, bool ok)
 {
+    struct exchange *e = (struct exchange *)(void *)event; /* its first member */
     struct otlp_grpc_server *s = e->server;
     switch (e->stage) {
     case EXCHANGE_REQUESTED:
-        s->waiting--;
-        if (!success) { /* the server is being shut down */
+        no_longer_waiting(s);
+        if (!ok) { /* the server is being shut down */
             exchange_finish(e);
             return;
         }
-        while (s->waiting < CALLS_WAITING) {
-            uint32_t before = s->waiting;
-            exchange_post(s);
-            if (s->waiting == before)
-                break;
-        }
+        exchange_post(s);
         handle_request(e);
         break;
     case EXCHANGE_RECEIVING:
         handle_message(e);
         break;
     case EXCHANGE_REPLYING:
+        exchange_post(s);
         exchange_finish(e);
-        if (s->waiting < CALLS_WAITING)
-            exchange_post(s);
         break;
     }
 }

@@ -2,6 +2,7 @@
 #ifndef SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
 #define SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
 #include "formats/compress/gzip.h"
+#include "formats/grpc/loop.h"
 #include "receivers/otlp/grpc_server.h"
 #include "receivers/otlp/intake.h"
 
@@ -20,8 +21,9 @@ enum exchange_stage { EXCHANGE_REQUESTED, EXCHANGE_RECEIVING, EXCHANGE_REPLYING 
 /* Who may end a call that was offered to the pipelines: whoever changes OWED first. */
 enum exchange_owner { OWNER_NOBODY, OWNER_OWED, OWNER_ANSWERING, OWNER_DEAD };
 
-/* One request. Pooled; belongs to the polling thread, but while it is owed. */
+/* One request. Pooled; belongs to whoever runs its event, but while it is owed. */
 struct exchange {
+    grpc_loop_event event; /* the tag of everything that it asks gRPC for */
     struct exchange *next_free, *next_all;
     struct otlp_grpc_server *server;
     enum exchange_stage stage;
@@ -48,30 +50,31 @@ struct otlp_grpc_server {
     const sl_budget *budget; /* NULL: the host has none */
     struct intake intake;
     uint64_t max_message;
-    struct gzip_reader *gzip; /* made with the first compressed request; the polling thread's */
 
+    const grpc_loop *loop;
+    grpc_completion_queue *queue; /* the loop's */
     grpc_server *server;
-    grpc_completion_queue *queue;
     grpc_server_credentials *credentials;
     struct acceptor *acceptor;
-    pthread_t poller;
-    struct exchange *free; /* the polling thread's */
-    uint32_t waiting;      /* posted; the polling thread's */
+    grpc_loop_event shut; /* the tag of the server's shutdown */
 
     _Atomic uint32_t refs; /* the owner's, and one for each dead call whose answer is to come */
-    _Atomic uint32_t live; /* calls that gRPC or an answer still refers to */
     _Atomic bool draining;
 
     pthread_mutex_t mutex; /* guards the rest */
     pthread_cond_t ended;
-    struct exchange *all;
-    bool is_shut; /* gRPC has ended every connection */
-    bool is_over; /* the polling thread has nothing left to do */
+    struct exchange *all, *free;
+    uint32_t waiting; /* posted */
+    uint32_t live;    /* calls that gRPC or an answer still refers to */
+    bool is_shut;     /* gRPC has ended every connection */
+
+    pthread_mutex_t inflating; /* guards the reader, which is made with the first gzip request */
+    struct gzip_reader *gzip;
 };
 
 /* grpc_call.c */
-void exchange_post(struct otlp_grpc_server *); /* waits for one more request; polling thread */
-void exchange_step(struct exchange *, bool success);
+/* Waits for requests, as many as should be waited for. */
+void exchange_post(struct otlp_grpc_server *);
 /* Ends a call that waits for the pipelines' answer; its memory stays until that comes. [control],
  * with the server's mutex held. */
 void exchange_kill(struct exchange *);
@@ -81,7 +84,7 @@ void exchange_deinit(struct exchange *);
 void grpc_server_release(struct otlp_grpc_server *);
 
 /* grpc_accept.c: a thread that accepts and hands connections to gRPC. */
-int32_t acceptor_start(struct otlp_grpc_server *, int32_t fd, uint32_t max_connections,
+int32_t acceptor_start(struct otlp_grpc_server *, int32_t fd, const struct otlp_grpc_settings *,
                        struct acceptor **, sl_error *);
 void acceptor_stop(struct acceptor *); /* NULL is legal */
 

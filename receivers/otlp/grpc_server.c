@@ -1,84 +1,20 @@
-/* The plugin file otlp_grpc.so: OTLP's gRPC server on the C core, with one thread that polls the
- * completion queue and does most of the work, and one that accepts. */
+/* The plugin file otlp_grpc.so: OTLP's gRPC server on the C core. Requests run on the threads of
+ * the loop that all gRPC plugins share; a thread of its own accepts. [control], but `on_shut`. */
 #include "receivers/otlp/grpc_internal.h"
 
 #include <errno.h>
 #include <grpc/compression.h>
 #include <grpc/grpc_security.h>
-#include <grpc/support/time.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum {
     STREAMS_DEFAULT = 100,
     METADATA_MAX = 16 * 1024,
-    QUOTA_MESSAGES = 16, /* what gRPC may hold of messages of the largest size... */
-    STACK = 1024 * 1024,
-    STOPPING_POLL_MS = 20
+    QUOTA_MESSAGES = 16 /* what gRPC may hold of messages of the largest size... */
 };
 #define QUOTA_MIN (UINT64_C(64) << 20) /* ...and at least this */
-
-static int shutdown_tag; /* only its address counts */
-
-/* ---- polling ---- */
-
-/* Everything has been answered, and every connection is closed. */
-static bool check_over(struct otlp_grpc_server *s)
-{
-    pthread_mutex_lock(&s->mutex);
-    bool over = s->is_shut && atomic_load(&s->live) == 0;
-    if (over) {
-        s->is_over = true;
-        pthread_cond_broadcast(&s->ended);
-    }
-    pthread_mutex_unlock(&s->mutex);
-    return over;
-}
-
-static void *poller_run(void *arg)
-{
-    struct otlp_grpc_server *s = (struct otlp_grpc_server *)arg;
-    bool shut = false;
-    (void)pthread_setname_np(pthread_self(), "otlp-grpc");
-    for (int i = 0; i < CALLS_WAITING; i++)
-        exchange_post(s);
-    while (!shut || !check_over(s)) {
-        /* Once gRPC is shut, calls may end without an event of theirs. */
-        gpr_timespec until =
-            shut ? gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                gpr_time_from_millis(STOPPING_POLL_MS, GPR_TIMESPAN))
-                 : gpr_inf_future(GPR_CLOCK_MONOTONIC);
-        grpc_event event = grpc_completion_queue_next(s->queue, until, NULL);
-        if (event.type != GRPC_OP_COMPLETE)
-            continue;
-        if (event.tag == &shutdown_tag) {
-            shut = true;
-            pthread_mutex_lock(&s->mutex);
-            s->is_shut = true;
-            pthread_mutex_unlock(&s->mutex);
-        } else {
-            exchange_step((struct exchange *)event.tag, event.success != 0);
-        }
-    }
-    return NULL;
-}
-
-static int poller_create(struct otlp_grpc_server *s)
-{
-    pthread_attr_t attr;
-    sigset_t all, before;
-    int failed = pthread_attr_init(&attr);
-    if (failed)
-        return failed;
-    (void)pthread_attr_setstacksize(&attr, STACK);
-    (void)sigfillset(&all); /* signals are for the host's own threads */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&s->poller, &attr, poller_run, s);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attr);
-    return failed;
-}
+#define STOP_LOOK_NS INT64_C(20000000)
 
 /* ---- the C core ---- */
 
@@ -146,6 +82,7 @@ void grpc_server_release(struct otlp_grpc_server *s)
     }
     pthread_cond_destroy(&s->ended);
     pthread_mutex_destroy(&s->mutex);
+    pthread_mutex_destroy(&s->inflating);
     free(s);
 }
 
@@ -162,20 +99,32 @@ static struct otlp_grpc_server *server_new(const sl_host *host)
     (void)pthread_cond_init(&s->ended, &attr);
     (void)pthread_condattr_destroy(&attr);
     (void)pthread_mutex_init(&s->mutex, NULL);
+    (void)pthread_mutex_init(&s->inflating, NULL);
     return s;
 }
 
-/* Takes the core down once nothing uses it any more. */
-static void core_destroy(struct otlp_grpc_server *s)
+static void on_shut(grpc_loop_event *event, bool ok)
 {
-    grpc_completion_queue_shutdown(s->queue);
-    while (grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
-           GRPC_QUEUE_SHUTDOWN)
-        ;
-    grpc_server_destroy(s->server);
-    grpc_completion_queue_destroy(s->queue);
-    grpc_server_credentials_release(s->credentials);
-    gzip_reader_destroy(s->gzip);
+    struct otlp_grpc_server *s =
+        (struct otlp_grpc_server *)(void *)((char *)event -
+                                            offsetof(struct otlp_grpc_server, shut));
+    (void)ok;
+    pthread_mutex_lock(&s->mutex);
+    s->is_shut = true;
+    pthread_cond_broadcast(&s->ended);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static int32_t take_loop(struct otlp_grpc_server *s, sl_error *error)
+{
+    const sl_plugins *plugins = (const sl_plugins *)sl_interface(s->host, SL_PLUGINS);
+    const void *table = NULL;
+    int32_t status = plugins ? plugins->load(s->host, GRPC_LOOP_PLUGIN, GRPC_LOOP, &table, error)
+                             : sl_fail(error, SL_ERR_UNSUPPORTED, "this host loads no plugins");
+    if (status != SL_OK)
+        return status;
+    s->loop = (const grpc_loop *)table;
+    return s->loop->take(1, &s->queue, error);
 }
 
 static void api_stop(struct otlp_grpc_server *s);
@@ -189,20 +138,18 @@ static int32_t api_start(const sl_host *host, int32_t fd, const struct otlp_grpc
     s->max_message = settings->max_message;
     s->budget = (const sl_budget *)sl_interface(host, SL_BUDGET);
     intake_init(&s->intake, host, "grpc");
-    grpc_init();
+    int32_t status = take_loop(s, error);
+    if (status != SL_OK) {
+        grpc_server_release(s);
+        return status;
+    }
+    s->shut.run = on_shut;
     s->server = core_create(settings);
-    s->queue = grpc_completion_queue_create_for_next(NULL);
     grpc_server_register_completion_queue(s->server, s->queue, NULL);
     s->credentials = grpc_insecure_server_credentials_create();
     grpc_server_start(s->server);
-    if (poller_create(s) != 0) {
-        grpc_server_shutdown_and_notify(s->server, s->queue, &shutdown_tag);
-        core_destroy(s);
-        grpc_shutdown();
-        grpc_server_release(s);
-        return sl_fail(error, SL_ERR_NOMEM, "cannot start the gRPC server's thread");
-    }
-    int32_t status = acceptor_start(s, fd, settings->max_connections, &s->acceptor, error);
+    exchange_post(s);
+    status = acceptor_start(s, fd, settings, &s->acceptor, error);
     if (status != SL_OK) {
         api_stop(s);
         return status;
@@ -216,7 +163,7 @@ static void api_drain(struct otlp_grpc_server *s)
     acceptor_stop(s->acceptor);
     s->acceptor = NULL;
     if (!atomic_exchange(&s->draining, true))
-        grpc_server_shutdown_and_notify(s->server, s->queue, &shutdown_tag);
+        grpc_server_shutdown_and_notify(s->server, s->queue, &s->shut);
 }
 
 static bool api_wait(struct otlp_grpc_server *s, int64_t wait_ns)
@@ -232,9 +179,9 @@ static bool api_wait(struct otlp_grpc_server *s, int64_t wait_ns)
     }
     int waited = 0;
     pthread_mutex_lock(&s->mutex);
-    while (!s->is_over && waited != ETIMEDOUT)
+    while (!(s->is_shut && s->live == 0) && waited != ETIMEDOUT)
         waited = pthread_cond_timedwait(&s->ended, &s->mutex, &until);
-    bool over = s->is_over;
+    bool over = s->is_shut && s->live == 0;
     pthread_mutex_unlock(&s->mutex);
     return over;
 }
@@ -250,12 +197,13 @@ static void api_stop(struct otlp_grpc_server *s)
         for (struct exchange *e = s->all; e; e = e->next_all)
             exchange_kill(e);
         pthread_mutex_unlock(&s->mutex);
-    } while (!api_wait(s, INT64_C(20000000)));
-    (void)pthread_join(s->poller, NULL);
+    } while (!api_wait(s, STOP_LOOK_NS));
     for (struct exchange *e = s->all; e; e = e->next_all)
         exchange_deinit(e);
-    core_destroy(s);
-    grpc_shutdown();
+    grpc_server_destroy(s->server);
+    grpc_server_credentials_release(s->credentials);
+    gzip_reader_destroy(s->gzip);
+    s->loop->give();
     grpc_server_release(s);
 }
 

@@ -14,6 +14,7 @@ struct otlp_grpc_settings {
     uint32_t max_connections; /* 0: the default */
     int64_t max_connection_idle, max_connection_age, max_connection_age_grace;
     int64_t keepalive_time, keepalive_timeout, min_time;
+    int64_t preface_timeout; /* within which a client must say something; 0: the default */
     bool permit_without_stream;
 };
 
