@@ -269,7 +269,7 @@ static void close_instance(struct instance *in, void *arg)
 uint64_t lane_close(struct lane *lane)
 {
     uint64_t items = 0;
-    if (!lane->instances || !lane->outputs)
+    if (!lane->instances || !lane->outputs || lane->closed)
         return 0;
     enter(lane);
     pthread_mutex_lock(&lane->mutex);

@@ -49,6 +49,7 @@ struct sink {
     bool stopping;
     int64_t drain_deadline_ns; /* 0: not draining */
     uint64_t enqueue_failed, sends, retries;
+    uint64_t left; /* items given up because the process ends */
     uint64_t random;
 };
 
@@ -70,6 +71,8 @@ static bool is_full(const struct sink *s)
 {
     return size_locked(s) >= s->config.sending_queue.queue_size;
 }
+
+static void timer_fired(struct clock_timer *);
 
 struct sink *sink_create(struct component *c, uint32_t signal)
 {
@@ -93,6 +96,7 @@ struct sink *sink_create(struct component *c, uint32_t signal)
     pthread_cond_init(&s->work, NULL);
     for (uint32_t i = 0; i < s->max_consumers; i++) {
         s->attempts[i].sink = s;
+        s->attempts[i].timer.fire = timer_fired;
         s->attempts[i].next = s->free;
         s->free = &s->attempts[i];
     }
@@ -332,6 +336,13 @@ static int32_t prepare(struct attempt *a)
     return status;
 }
 
+static void count_left(struct sink *s, uint32_t items)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->left += items;
+    pthread_mutex_unlock(&s->mutex);
+}
+
 /* The attempt has ended with this status: what is unclaimed ends, or is tried again later. */
 static void conclude(struct attempt *a, int32_t status)
 {
@@ -367,6 +378,8 @@ static void conclude(struct attempt *a, int32_t status)
         log_failure(s, a, "Exporting failed. No more retries left. Dropping data.", -1);
         e.outcome = too_late ? SL_FAILED : SL_EXPIRED;
         e.why = too_late ? "shutdown" : "max_elapsed_time";
+        if (too_late)
+            count_left(s, a->d->pub.unclaimed);
         finish_attempt(a, &e);
         return;
     }
@@ -531,7 +544,6 @@ bool sink_is_empty(struct sink *s)
 
 uint64_t sink_close(struct sink *s)
 {
-    uint64_t items = 0;
     const struct ending e = {.outcome = SL_FAILED, .status = SL_ERR_SHUTDOWN, .why = "shutdown"};
     pthread_mutex_lock(&s->mutex);
     s->stopping = true;
@@ -542,6 +554,8 @@ uint64_t sink_close(struct sink *s)
     for (uint32_t i = 0; i < s->n_threads; i++)
         pthread_join(s->threads[i], NULL);
     s->n_threads = 0;
+    uint64_t items = s->left;
+    s->left = 0;
     for (uint32_t i = 0; i < s->max_consumers; i++) {
         struct attempt *a = &s->attempts[i];
         clock_disarm(s->component->runtime->clock, &a->timer);
