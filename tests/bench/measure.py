@@ -94,7 +94,7 @@ class Process:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, limit_s=20):
+    def stop(self, limit_s=8):
         """Ends it with SIGTERM (then SIGKILL) and returns what it printed."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)

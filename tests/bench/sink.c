@@ -14,7 +14,8 @@ static void print_usage(const struct sink *s)
             "  --items N       items in each request, for the count\n"
             "  --refuse        start by answering that the service is unavailable\n"
             "  --stall         start by answering nothing\n"
-            "SIGUSR1 switches between OK and --refuse/--stall (default: --stall);\n"
+            "SIGUSR1 switches between OK and --refuse/--stall (default: --stall); what was\n"
+            "held back is refused then, so that each request has one answer;\n"
             "SIGUSR2 prints the counts; SIGTERM and SIGINT print them and end.\n",
             s->program);
 }
@@ -87,16 +88,19 @@ enum sink_mode sink_take(struct sink *s, bool whole, size_t bytes)
     enum sink_mode mode = (enum sink_mode)atomic_load_explicit(&s->mode, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->bytes, bytes, memory_order_relaxed);
-    if (mode == SINK_OK)
+    if (mode == SINK_OK) {
         atomic_fetch_add_explicit(&s->acknowledged, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->acknowledged_bytes, bytes, memory_order_relaxed);
+    }
     return mode;
 }
 
 static void print_counts(struct sink *s)
 {
     printf("{\"requests\":%" PRIu64 ",\"acknowledged\":%" PRIu64 ",\"items\":%" PRIu64
-           ",\"bytes\":%" PRIu64 ",\"broken\":%" PRIu64 "}\n",
-           s->requests, s->acknowledged, s->acknowledged * s->items, s->bytes, s->broken);
+           ",\"bytes\":%" PRIu64 ",\"acknowledged_bytes\":%" PRIu64 ",\"broken\":%" PRIu64 "}\n",
+           s->requests, s->acknowledged, s->acknowledged * s->items, s->bytes,
+           s->acknowledged_bytes, s->broken);
     fflush(stdout);
 }
 

@@ -23,8 +23,8 @@ struct sink {
     uint32_t retry_after;      /* seconds told with a refusal; 0: none */
     _Atomic int mode;          /* enum sink_mode */
     _Atomic uint64_t requests; /* received whole */
-    _Atomic uint64_t acknowledged;
-    _Atomic uint64_t bytes;  /* of their bodies */
+    _Atomic uint64_t bytes;    /* of their bodies */
+    _Atomic uint64_t acknowledged, acknowledged_bytes;
     _Atomic uint64_t broken; /* given up by the sender, or too large */
 };
 

@@ -105,16 +105,14 @@ static void reception_finish(struct reception *r)
     r->metadata.count = 0;
 }
 
-/* Answers what was held back, once the mode has been switched. */
+/* Refuses what was held back, once the mode has been switched: its sender may have given it up. */
 static void service_release(struct service *s)
 {
     enum sink_mode mode = (enum sink_mode)atomic_load(&s->sink->mode);
     while (mode != SINK_STALL && s->held) {
         struct reception *r = s->held;
         s->held = r->next_held;
-        if (mode == SINK_OK)
-            atomic_fetch_add(&s->sink->acknowledged, 1);
-        reception_reply(s, r, mode == SINK_OK);
+        reception_reply(s, r, false);
     }
 }
 

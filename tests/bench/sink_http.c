@@ -142,7 +142,7 @@ static void service_accept(struct service *s)
     }
 }
 
-/* Answers what was held back, once the mode has been switched. */
+/* Refuses what was held back, once the mode has been switched. */
 static void service_release(struct service *s)
 {
     enum sink_mode mode = (enum sink_mode)atomic_load(&s->sink->mode);
@@ -150,9 +150,7 @@ static void service_release(struct service *s)
         struct client *c = s->held;
         s->held = c->next_held;
         c->held = false;
-        if (mode == SINK_OK)
-            atomic_fetch_add(&s->sink->acknowledged, 1);
-        client_answer(s, c, mode); /* a broken one is found by the next read */
+        client_answer(s, c, SINK_REFUSE); /* a broken one is found by the next read */
     }
 }
 

@@ -10,14 +10,16 @@ def receiver(ports):
 
 def exporter(kind, sink_port, wait_for_result):
     queue = "{enabled: true, wait_for_result: true}" if wait_for_result else "{enabled: true}"
+    retry = "{initial_interval: 200ms, max_interval: 1s}"
     if kind is None:
         return "nop", ["exporters:", "  nop:"]
     if kind == "grpc":
         return "otlp", ["exporters:", "  otlp:", f"    endpoint: 127.0.0.1:{sink_port}",
                         "    tls: {insecure: true}", "    compression: none",
-                        f"    sending_queue: {queue}"]
+                        f"    sending_queue: {queue}", f"    retry_on_failure: {retry}"]
     return "otlphttp", ["exporters:", "  otlphttp:", f"    endpoint: http://127.0.0.1:{sink_port}",
-                        "    compression: none", f"    sending_queue: {queue}"]
+                        "    compression: none", f"    sending_queue: {queue}",
+                        f"    retry_on_failure: {retry}"]
 
 
 def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_size=0, lanes=0,
