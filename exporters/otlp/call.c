@@ -141,16 +141,16 @@ static void call_ended(grpc_loop_event *event, bool ok)
 {
     struct call *call = (struct call *)(void *)event; /* its first member */
     struct client *c = call->client;
-    void (*done)(void *, int32_t) = call->done;
-    void *ctx = call->ctx;
     (void)ok; /* the status says more */
-    int32_t status = answer_judge(c->host, call->delivery, call, call->send);
-    if (status != SL_OK && atomic_load(&c->stopping))
-        status = SL_ERR_SHUTDOWN;
     pthread_mutex_lock(&c->mutex);
     grpc_call *running = call->running;
     call->running = NULL;
     pthread_mutex_unlock(&c->mutex);
+    void (*done)(void *, int32_t) = call->done;
+    void *ctx = call->ctx;
+    int32_t status = answer_judge(c->host, call->delivery, call, call->send);
+    if (status != SL_OK && atomic_load(&c->stopping))
+        status = SL_ERR_SHUTDOWN;
     if (call->reply)
         grpc_byte_buffer_destroy(call->reply);
     grpc_slice_unref(call->text);

@@ -52,8 +52,10 @@ static int32_t plain(struct client *c, const sl_payload *payload, grpc_byte_buff
     struct hold *h = malloc(sizeof *h);
     if (!h)
         return SL_ERR_NOMEM;
+    h->client = c;
+    h->payload = payload;
     /* one reference of ours until all slices are made */
-    *h = (struct hold){.client = c, .payload = payload, .slices = payload->n_segments + 1};
+    atomic_store_explicit(&h->slices, payload->n_segments + 1, memory_order_release);
     c->host->table->payload_ref(c->host, payload);
     pthread_mutex_lock(&c->mutex);
     c->held++;

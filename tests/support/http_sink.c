@@ -37,28 +37,35 @@ static bool write_all(int fd, sl_bytes bytes)
     return true;
 }
 
+/* A copy, to be freed. */
+static sl_bytes copy_of(sl_bytes bytes)
+{
+    uint8_t *copy = malloc(bytes.n + 1);
+    if (!copy)
+        abort();
+    if (bytes.n)
+        memcpy(copy, bytes.p, bytes.n);
+    return sl_slice(copy, bytes.n);
+}
+
 static bool respond(struct http_sink *s, int fd)
 {
-    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     pthread_mutex_lock(&s->mutex);
     struct http_sink_answer a = s->answer;
+    a.bytes = copy_of(a.bytes);
     const bool drop = s->drop_next;
     s->drop_next = false;
     pthread_mutex_unlock(&s->mutex);
-    if (drop)
-        return false;
-    if (a.reset) {
+    bool good = !drop;
+    if (good && a.reset) {
         const struct linger now = {1, 0};
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-        return false;
+        good = false;
     }
-    if (!a.bytes.p)
-        a.bytes = sl_str(ok);
-    for (uint32_t i = 0; i <= a.repeat; i++) {
-        if (!write_all(fd, a.bytes))
-            return false;
-    }
-    return !a.close;
+    for (uint32_t i = 0; i <= a.repeat && good; i++)
+        good = write_all(fd, a.bytes);
+    free((void *)(uintptr_t)a.bytes.p);
+    return good && !a.close;
 }
 
 /* Reads one request; false: the connection has ended. */
@@ -162,6 +169,7 @@ struct http_sink *http_sink_create(int port)
         pthread_create(&s->acceptor, NULL, accept_all, s))
         abort();
     s->port = ntohs(address.sin_port);
+    http_sink_script(s, (struct http_sink_answer){.repeat = 0});
     return s;
 }
 
@@ -172,9 +180,13 @@ int http_sink_port(const struct http_sink *s)
 
 void http_sink_script(struct http_sink *s, struct http_sink_answer answer)
 {
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    answer.bytes = copy_of(answer.bytes.p ? answer.bytes : sl_str(ok));
     pthread_mutex_lock(&s->mutex);
+    const sl_bytes before = s->answer.bytes;
     s->answer = answer;
     pthread_mutex_unlock(&s->mutex);
+    free((void *)(uintptr_t)before.p);
 }
 
 void http_sink_drop_next(struct http_sink *s)
@@ -204,6 +216,7 @@ void http_sink_destroy(struct http_sink *s)
         pthread_join(s->threads[i], NULL);
     close(s->fd);
     pthread_mutex_destroy(&s->mutex);
+    free((void *)(uintptr_t)s->answer.bytes.p);
     free(s->seen.body);
     free(s);
 }

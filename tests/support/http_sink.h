@@ -24,7 +24,7 @@ struct http_sink_seen {
 
 struct http_sink *http_sink_create(int port); /* 0: any */
 int http_sink_port(const struct http_sink *);
-/* The bytes stay valid until the next call. Answers 200 until it is called. */
+/* Copies the bytes. Answers 200 until it is called. */
 void http_sink_script(struct http_sink *, struct http_sink_answer);
 /* Closes the connections after the next request, without a word. */
 void http_sink_drop_next(struct http_sink *);
