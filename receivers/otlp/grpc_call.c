@@ -112,6 +112,13 @@ static void exchange_finish(struct exchange *e)
     pthread_mutex_unlock(&s->mutex);
 }
 
+/* The last thing before gRPC gets the exchange. gRPC orders the threads itself; that the stage does
+ * so too is for those who read along, tools among them. */
+static void exchange_enter(struct exchange *e, enum exchange_stage stage)
+{
+    atomic_store_explicit(&e->stage, stage, memory_order_release);
+}
+
 static void no_longer_waiting(struct otlp_grpc_server *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -123,7 +130,7 @@ void exchange_post(struct otlp_grpc_server *s)
 {
     struct exchange *e;
     while ((e = exchange_take(s)) != NULL) {
-        e->stage = EXCHANGE_REQUESTED;
+        exchange_enter(e, EXCHANGE_REQUESTED);
         if (grpc_server_request_call(s->server, &e->call, &e->details, &e->metadata, s->queue,
                                      s->queue, e) != GRPC_CALL_OK) { /* has been shut down */
             no_longer_waiting(s);
@@ -155,7 +162,7 @@ static void reply_batch(struct exchange *e, const struct verdict *v)
         ops[n].data.send_status_from_server.trailing_metadata = &e->trailer;
     }
     n++;
-    e->stage = EXCHANGE_REPLYING;
+    exchange_enter(e, EXCHANGE_REPLYING);
     grpc_call_error error = grpc_call_start_batch(e->call, ops, n, e, NULL);
     GPR_ASSERT(error == GRPC_CALL_OK); /* the batch has the same shape each time */
 }
@@ -403,11 +410,11 @@ static void handle_request(struct exchange *e)
         return;
     }
     e->reserved = s->budget != NULL;
-    e->stage = EXCHANGE_RECEIVING;
     grpc_op op;
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &e->request;
+    exchange_enter(e, EXCHANGE_RECEIVING);
     grpc_call_error error = grpc_call_start_batch(e->call, &op, 1, e, NULL);
     GPR_ASSERT(error == GRPC_CALL_OK);
 }
@@ -416,7 +423,7 @@ static void on_event(grpc_loop_event *event, bool ok)
 {
     struct exchange *e = (struct exchange *)(void *)event; /* its first member */
     struct otlp_grpc_server *s = e->server;
-    switch (e->stage) {
+    switch (atomic_load_explicit(&e->stage, memory_order_acquire)) {
     case EXCHANGE_REQUESTED:
         no_longer_waiting(s);
         if (!ok) { /* the server is being shut down */

@@ -26,7 +26,7 @@ struct exchange {
     grpc_loop_event event; /* the tag of everything that it asks gRPC for */
     struct exchange *next_free, *next_all;
     struct otlp_grpc_server *server;
-    enum exchange_stage stage;
+    _Atomic uint32_t stage; /* enum exchange_stage */
     _Atomic uint32_t owner; /* enum exchange_owner */
     grpc_call *call;
     grpc_call_details details;

@@ -6,6 +6,7 @@
 #include "receivers/otlp/intake.h"
 #include "receivers/otlp/receiver.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -23,6 +24,7 @@ struct otlp_http {
     bool takes_plain, takes_gzip;
     struct gzip_reader *gzip; /* made with the first compressed request */
     struct http_thread *thread;
+    _Atomic uint32_t refs; /* the owner's, and one for each offer whose answer is to come */
 };
 
 /* What a request holds until it is answered; lies in the request's scratch memory. */
@@ -41,6 +43,12 @@ _Static_assert(sizeof(struct exchange) <= sizeof(((struct http_request *)0)->scr
 static struct exchange *exchange_of(struct http_request *rq)
 {
     return (struct exchange *)(void *)rq->scratch;
+}
+
+static void server_release(struct otlp_http *s)
+{
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+        free(s);
 }
 
 static void exchange_release(struct exchange *e)
@@ -255,11 +263,13 @@ static void heard(void *ctx, uint64_t cookie, const sl_result *result)
 {
     struct http_request *rq = (struct http_request *)(uintptr_t)cookie;
     const struct exchange *e = exchange_of(rq);
+    struct otlp_http *s = e->server;
     struct verdict v;
     (void)ctx;
     verdict_of_result(result, &v);
-    intake_count(&e->server->intake, e->index, result->items, &v);
+    intake_count(&s->intake, e->index, result->items, &v);
     answer_verdict(rq, &v);
+    server_release(s);
 }
 
 static void heard_no_more(void *ctx, uint64_t cookie, const sl_result *result)
@@ -302,6 +312,7 @@ static void on_end(void *ctx, struct http_request *rq)
     const uint32_t items = payload->items;
     const bool settled = sl_ack(h, signal) == SL_ACK_SETTLED;
     e->body = NULL;
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     status =
         sl_offer(h, payload, NULL, settled ? &hear_settled : &hear_taken, (uint64_t)(uintptr_t)rq);
     if (status == SL_OK)
@@ -310,6 +321,7 @@ static void on_end(void *ctx, struct http_request *rq)
     verdict_of_status(status, NULL, &v);
     intake_count(&s->intake, e->index, items, &v);
     answer_verdict(rq, &v);
+    server_release(s);
 }
 
 /* ---- life ---- */
@@ -348,6 +360,7 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config, i
     limits.write_timeout_ms = ms_of(config->write_timeout);
     limits.idle_timeout_ms = ms_of(config->idle_timeout);
     limits.no_keep_alive = !config->keep_alives_enabled;
+    atomic_init(&s->refs, 1);
     s->host = host;
     s->paths[0] = config->traces_url_path;
     s->paths[1] = config->metrics_url_path;
@@ -375,5 +388,5 @@ void otlp_http_stop(struct otlp_http *s)
         return;
     http_thread_stop(s->thread);
     gzip_reader_destroy(s->gzip);
-    free(s);
+    server_release(s);
 }
