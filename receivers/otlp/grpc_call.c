@@ -387,7 +387,7 @@ static void handle_message(struct exchange *e)
         return;
     }
     verdict_of_status(status, NULL, &v);
-    intake_count(&s->intake, index, items, &v);
+    intake_count_untaken(&s->intake, index, items, status);
     reply(e, &v);
 }
 

@@ -319,7 +319,7 @@ static void on_end(void *ctx, struct http_request *rq)
         return; /* the request may have been answered by now */
     h->table->payload_unref(h, payload);
     verdict_of_status(status, NULL, &v);
-    intake_count(&s->intake, e->index, items, &v);
+    intake_count_untaken(&s->intake, e->index, items, status);
     answer_verdict(rq, &v);
     server_release(s);
 }

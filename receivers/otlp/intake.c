@@ -149,15 +149,19 @@ void intake_count(const struct intake *in, uint32_t index, uint32_t items, const
 {
     if (!in->metrics)
         return;
-    uint32_t accepted = 0, refused = items;
-    if (v->code == OTLP_CODE_OK) {
-        refused = (uint32_t)v->rejected;
-        accepted = items - refused;
-    }
-    if (accepted)
-        in->metrics->add(in->accepted[index], accepted);
+    const uint32_t refused = v->code == OTLP_CODE_OK ? (uint32_t)v->rejected : items;
+    if (items > refused)
+        in->metrics->add(in->accepted[index], items - refused);
     if (refused)
         in->metrics->add(in->refused[index], refused);
+}
+
+void intake_count_untaken(const struct intake *in, uint32_t index, uint32_t items, int32_t status)
+{
+    if (!in->metrics)
+        return;
+    bool own = status == SL_ERR_NOMEM || status == SL_ERR_UNSUPPORTED || status == SL_ERR_STATE;
+    in->metrics->add(own ? in->failed[index] : in->refused[index], items);
 }
 
 void intake_count_refusal(const struct intake *in, enum intake_refusal why)

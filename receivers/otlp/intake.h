@@ -48,6 +48,8 @@ void verdict_of_result(const sl_result *, struct verdict *);
 
 /* Counts an answered offer. */
 void intake_count(const struct intake *, uint32_t index, uint32_t items, const struct verdict *);
+/* Counts an offer that answered `status`: refused by the pipelines, or failed before them. */
+void intake_count_untaken(const struct intake *, uint32_t index, uint32_t items, int32_t status);
 void intake_count_refusal(const struct intake *, enum intake_refusal);
 /* The refusal that a status stands for. */
 enum intake_refusal intake_refusal_of(int32_t status);

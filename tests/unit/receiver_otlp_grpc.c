@@ -406,7 +406,8 @@ static void refused_offers(void **state)
         assert_true(c.message[0] != 0);
         assert_int_equal(retry_delay(&c), cases[i].again ? INT64_C(1000000000) : OTLP_NO_DELAY);
     }
-    assert_int_equal(count(f, "otelcol_receiver_refused_spans"), sizeof cases / sizeof *cases);
+    assert_int_equal(count(f, "otelcol_receiver_refused_spans"), sizeof cases / sizeof *cases - 2);
+    assert_int_equal(count(f, "otelcol_receiver_failed_spans"), 2); /* no memory, no pipeline */
 }
 
 static void results(void **state)

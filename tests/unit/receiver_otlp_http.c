@@ -437,9 +437,12 @@ static void refused_offers(void **state)
         assert_int_equal(strstr(r.text, "Retry-After: 1\r\n") != NULL, cases[i].again);
         assert_int_equal(status_of(&r).retry_delay_ns,
                          cases[i].again ? INT64_C(1000000000) : OTLP_NO_DELAY);
-        assert_int_equal(count(f, "otelcol_receiver_refused_spans"), ++n);
+        assert_int_equal(count(f, "otelcol_receiver_refused_spans") +
+                             count(f, "otelcol_receiver_failed_spans"),
+                         ++n);
     }
     assert_int_equal(count(f, "otelcol_receiver_accepted_spans"), 0);
+    assert_int_equal(count(f, "otelcol_receiver_failed_spans"), 2); /* no memory, no pipeline */
 }
 
 static void results(void **state)
