@@ -747,15 +747,16 @@ typedef struct sl_send {
     sl_error error;         /* out: for the log */
 } sl_send;
 
-/* An exporter's own: sending without a thread that waits for each answer. Fetched from the component
- * (type->interface_of) after `start`; NULL: it has only `send`. The host then calls `begin` where it
- * would have called `send`, and keeps as many attempts going as it has consumers. */
+/* An exporter's own: sending without a thread that waits for each answer. Fetched from the
+ * component (type->interface_of) after `start`; NULL: it has only `send`. The host then calls
+ * `begin` where it would have called `send`, and keeps as many attempts going as it has consumers.
+ */
 #define SL_ASYNC_SEND "sluice.async_send/1"
 typedef struct sl_async_send {
     uint32_t size;
     uint32_t reserved;
-    /* [any] Never blocks. SL_OK: `done` is called exactly once, [any] and perhaps before `begin` has
-     * returned, with the status that `send` would have returned. Until then the delivery is the
+    /* [any] Never blocks. SL_OK: `done` is called exactly once, [any] and perhaps before `begin`
+     * has returned, with the status that `send` would have returned. Until then the delivery is the
      * exporter's to read and to settle, and the sl_send stays valid. After any other status `done`
      * is not called; the status counts as that of a send. */
     int32_t (*begin)(void *component, sl_delivery *, sl_send *,

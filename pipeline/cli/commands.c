@@ -1,6 +1,6 @@
 /* The commands: run, validate, components, print-config, version; and the table of all. */
-#include "pipeline/cli/options.h"
 #include "pipeline/cli/components.h"
+#include "pipeline/cli/options.h"
 #include "pipeline/config/print.h"
 #include "pipeline/graph/graph.h"
 #include <uv.h>
@@ -11,8 +11,8 @@ static bool has_config(const struct cli_command *c, const struct cli_values *v, 
 {
     if (v->n_configs)
         return true;
-    (void)fprintf(stderr, "sluice %s: no configuration; name one: sluice %s --config FILE\n", c->name,
-                  c->name);
+    (void)fprintf(stderr, "sluice %s: no configuration; name one: sluice %s --config FILE\n",
+                  c->name, c->name);
     *code = CLI_USAGE;
     return false;
 }
@@ -113,20 +113,22 @@ static const struct cli_option *const run_options[] = {
 static const struct cli_option *const components_options[] = {&cli_plugins, &cli_format, &cli_json,
                                                               NULL};
 static const struct cli_option *const print_options[] = {
-    &cli_config,     &cli_set,      &cli_plugins, &cli_format, &cli_unredacted,
-    &cli_validate,   &cli_feature_gates, NULL};
+    &cli_config,     &cli_set,      &cli_plugins,       &cli_format,
+    &cli_unredacted, &cli_validate, &cli_feature_gates, NULL};
 static const struct cli_option *const no_options[] = {NULL};
 
 const struct cli_command cli_commands[] = {
     {.name = "run",
      .summary = "Run the pipelines of a configuration.",
-     .help = "SIGTERM and SIGINT drain what is inside, for service::shutdown::timeout at most (30s), "
-             "and end the\nprocess; a second signal does not wait.",
+     .help =
+         "SIGTERM and SIGINT drain what is inside, for service::shutdown::timeout at most (30s), "
+         "and end the\nprocess; a second signal does not wait.",
      .options = run_options,
      .run = run},
     {.name = "validate",
      .summary = "Check a configuration without running it.",
-     .help = "Shows every error with file, line and column, and what is accepted but has no effect.",
+     .help =
+         "Shows every error with file, line and column, and what is accepted but has no effect.",
      .options = run_options,
      .run = validate},
     {.name = "components",

@@ -35,9 +35,10 @@ static struct plugin_registry *scan(const struct cli_values *v)
 
 static void list(const struct plugin_registry *r)
 {
-    (void)printf("buildinfo:\n  command: sluice\n  description: Sluice, an OpenTelemetry collector\n"
-                 "  version: %s\n",
-                 SLUICE_VERSION);
+    (void)printf(
+        "buildinfo:\n  command: sluice\n  description: Sluice, an OpenTelemetry collector\n"
+        "  version: %s\n",
+        SLUICE_VERSION);
     for (uint32_t k = 0; k < KINDS; k++) {
         bool first = true;
         for (uint32_t i = 0; i < plugin_registry_files(r); i++) {
@@ -158,8 +159,8 @@ static int describe_named(const struct plugin_registry *r, const char *argument,
     bool found = false;
     for (uint32_t k = 0; k < KINDS; k++) {
         const char *kind = service_kind_name(kinds[k]);
-        if (colon && (strlen(kind) != (size_t)(colon - argument) ||
-                      strncmp(kind, argument, strlen(kind))))
+        if (colon &&
+            (strlen(kind) != (size_t)(colon - argument) || strncmp(kind, argument, strlen(kind))))
             continue;
         const struct plugin_file *f = NULL;
         while ((f = plugin_registry_next(r, kinds[k], sl_str(name), f))) {
@@ -184,9 +185,8 @@ static int describe_named(const struct plugin_registry *r, const char *argument,
         }
     }
     if (!found)
-        (void)fprintf(stderr,
-                      "sluice: no component \"%s\" in %s; `sluice components` lists all\n", argument,
-                      plugin_registry_directories(r));
+        (void)fprintf(stderr, "sluice: no component \"%s\" in %s; `sluice components` lists all\n",
+                      argument, plugin_registry_directories(r));
     return code;
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Payload buffers are pooled by the runtime. For the rest two arenas are enough, and large blocks go
- * back to the system when they are freed, so that memory after a burst is what it was before. */
+/* Payload buffers are pooled by the runtime. For the rest two arenas are enough, and large blocks
+ * go back to the system when they are freed, so that memory after a burst is what it was before. */
 static void tune_allocator(void)
 {
     (void)mallopt(M_ARENA_MAX, 2);
@@ -28,8 +28,8 @@ static int run_program(const struct cli_command *c, char **argv)
     (void)execv(path, argv);
     (void)snprintf(path, sizeof path, "%s/%s", SLUICE_LIBEXEC_DIRECTORY, c->program);
     (void)execv(path, argv);
-    (void)fprintf(stderr, "sluice %s: the program %s is in neither %s nor %s\n", c->name, c->program,
-                  self, SLUICE_LIBEXEC_DIRECTORY);
+    (void)fprintf(stderr, "sluice %s: the program %s is in neither %s nor %s\n", c->name,
+                  c->program, self, SLUICE_LIBEXEC_DIRECTORY);
     return CLI_FAILED;
 }
 

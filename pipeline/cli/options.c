@@ -26,12 +26,14 @@ const struct cli_option cli_feature_gates = {
 
 static bool is_option(const struct cli_option *o, const char *arg, size_t n)
 {
-    return (strlen(o->name) == n && !strncmp(o->name, arg, n)) || (o->brief && !strcmp(o->brief, arg));
+    return (strlen(o->name) == n && !strncmp(o->name, arg, n)) ||
+           (o->brief && !strcmp(o->brief, arg));
 }
 
 static int usage_error(const struct cli_command *c, const char *what, const char *arg)
 {
-    (void)fprintf(stderr, "sluice %s: %s: %s\nTry: sluice %s --help\n", c->name, what, arg, c->name);
+    (void)fprintf(stderr, "sluice %s: %s: %s\nTry: sluice %s --help\n", c->name, what, arg,
+                  c->name);
     return CLI_USAGE;
 }
 

@@ -19,9 +19,9 @@ struct cli_option {
 
 struct cli_command {
     const char *name;
-    const char *arguments; /* "[NAME]", or NULL: none */
-    const char *summary;   /* one line */
-    const char *help;      /* more of it; may be NULL */
+    const char *arguments;                   /* "[NAME]", or NULL: none */
+    const char *summary;                     /* one line */
+    const char *help;                        /* more of it; may be NULL */
     const struct cli_option *const *options; /* ends with NULL */
     int (*run)(const struct cli_command *, int argc, char **argv);
     const char *program; /* a program of its own that is run instead */
@@ -42,7 +42,8 @@ struct cli_values {
 extern const struct cli_option cli_config, cli_set, cli_plugins, cli_state, cli_format,
     cli_unredacted, cli_json, cli_validate, cli_feature_gates;
 
-/* Reads argv[1..]; true to go on, else *code is what to exit with (help was printed, or an error). */
+/* Reads argv[1..]; true to go on, else *code is what to exit with (help was printed, or an error).
+ */
 bool cli_read(const struct cli_command *, int argc, char **argv, struct cli_values *, int *code);
 void cli_print_help(const struct cli_command *, FILE *);
 void cli_print_usage(FILE *);

@@ -11,7 +11,7 @@ enum { REFERENCE_FROM = 4096 };
 /* Neighbouring pieces of one delivery. */
 struct group {
     struct payload *payload;
-    bool whole; /* all items as they are: its segments are listed */
+    bool whole;        /* all items as they are: its segments are listed */
     uint32_t first, n; /* ranges */
     sl_view view;
     struct otlp_cut cut;
@@ -137,8 +137,7 @@ static struct payload *copy(struct memory *memory, struct cutting *c, uint32_t s
     return p;
 }
 
-int32_t payload_cut(struct memory *memory, const sl_piece *pieces, uint32_t n,
-                    struct payload **out)
+int32_t payload_cut(struct memory *memory, const sl_piece *pieces, uint32_t n, struct payload **out)
 {
     const sl_payload *first = pieces[0].from->payload;
     bool whole = true;

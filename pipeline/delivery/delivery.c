@@ -10,8 +10,8 @@ struct delivery *delivery_new(uint8_t kind, uint32_t items, uint32_t n_parts)
 {
     const size_t words = ((size_t)items + 63) / 64;
     const bool tallied = kind == DELIVERY_ROOT || kind == DELIVERY_AS_ONE;
-    const size_t tail = (kind == DELIVERY_ROOT ? sizeof(struct root) : 0) +
-                        (tallied ? sizeof(struct tally) : 0);
+    const size_t tail =
+        (kind == DELIVERY_ROOT ? sizeof(struct root) : 0) + (tallied ? sizeof(struct tally) : 0);
     size_t size;
     if (__builtin_mul_overflow((size_t)n_parts, sizeof(struct part), &size) ||
         __builtin_add_overflow(size, sizeof(struct delivery) + tail + words * 8, &size))

@@ -47,7 +47,7 @@ struct tally {
 struct root {
     const sl_hear *hear; /* may be NULL */
     uint64_t cookie;
-    struct ledger *ledger; /* the emitter's; may be NULL */
+    struct ledger *ledger;  /* the emitter's; may be NULL */
     _Atomic uint32_t runs;  /* runs through processors that `taken` waits for */
     _Atomic uint32_t gates; /* settled is heard when both have passed: items, taken */
 };
@@ -62,12 +62,12 @@ struct delivery {
     _Atomic uint32_t open; /* items that have not ended */
     _Atomic uint32_t refs;
     uint32_t n_parts;
-    struct delivery *run;   /* root whose `taken` waits for this handle's first run; or NULL */
-    struct holder *holder;  /* list that the handle is in; or NULL */
+    struct delivery *run;  /* root whose `taken` waits for this handle's first run; or NULL */
+    struct holder *holder; /* list that the handle is in; or NULL */
     struct delivery *prev, *next;
-    uint64_t *claimed;      /* a bit for each item; allocated with the delivery */
-    struct part *parts;     /* ITEMWISE, AS_ONE */
-    struct tally *tally;    /* ROOT, AS_ONE */
+    uint64_t *claimed;   /* a bit for each item; allocated with the delivery */
+    struct part *parts;  /* ITEMWISE, AS_ONE */
+    struct tally *tally; /* ROOT, AS_ONE */
     union {
         struct root *root; /* ROOT */
         struct fork *fork; /* BRANCH */

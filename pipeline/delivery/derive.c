@@ -40,8 +40,8 @@ static const sl_metadata *common_metadata(const sl_piece *pieces, uint32_t n)
 }
 
 int32_t delivery_derive(struct memory *memory, const sl_piece *pieces, uint32_t n, uint32_t mode,
-                        struct payload *payload, const sl_metadata *metadata,
-                        struct ledger *ledger, struct delivery **child)
+                        struct payload *payload, const sl_metadata *metadata, struct ledger *ledger,
+                        struct delivery **child)
 {
     uint64_t items;
     int32_t status = check_pieces(pieces, n, !payload, &items);

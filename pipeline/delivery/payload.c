@@ -43,8 +43,8 @@ int32_t payload_grow(struct payload *p, uint64_t capacity)
     return SL_OK;
 }
 
-static void set_one_segment(struct payload *p, uint64_t used, uint32_t signal,
-                            const char *encoding, uint32_t items)
+static void set_one_segment(struct payload *p, uint64_t used, uint32_t signal, const char *encoding,
+                            uint32_t items)
 {
     p->own = sl_slice(p->buffer, used);
     p->pub.segments = &p->own;
@@ -83,8 +83,8 @@ void payload_close_trusted(struct payload *p, uint64_t used, uint32_t signal, ui
 
 struct payload *payload_list(struct memory *memory, uint32_t n_segments, uint32_t n_sources)
 {
-    struct payload *p = payload_new(
-        memory, n_segments * sizeof(sl_bytes) + n_sources * sizeof(struct payload *));
+    struct payload *p =
+        payload_new(memory, n_segments * sizeof(sl_bytes) + n_sources * sizeof(struct payload *));
     if (!p)
         return NULL;
     sl_bytes *segments = (sl_bytes *)(void *)(p + 1);

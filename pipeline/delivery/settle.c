@@ -46,8 +46,8 @@ static sl_result result_of(struct delivery *root)
         r.n[i] = atomic_load_explicit(&root->tally->n[i], memory_order_acquire);
     if (r.n[SL_FAILED] || r.n[SL_REJECTED]) {
         const struct ending reason = tally_reason(root->tally);
-        r.status = reason.status ? reason.status
-                                 : (r.n[SL_FAILED] ? SL_ERR_UNAVAILABLE : SL_ERR_REJECTED);
+        r.status =
+            reason.status ? reason.status : (r.n[SL_FAILED] ? SL_ERR_UNAVAILABLE : SL_ERR_REJECTED);
         r.retry_after_ns = reason.retry_after_ns;
         r.why = reason.why;
     }

@@ -54,8 +54,7 @@ static bool takes_signal(const struct component *c, const struct service_ref *re
                          bool as_receiver, struct config_diagnostics *d)
 {
     const uint32_t out = c->type->signals_out ? c->type->signals_out : c->type->signals;
-    const uint32_t mask =
-        c->kind == SL_KIND_connector && as_receiver ? out : c->type->signals;
+    const uint32_t mask = c->kind == SL_KIND_connector && as_receiver ? out : c->type->signals;
     if (mask & signal)
         return true;
     char list[64] = "";
@@ -124,7 +123,8 @@ static void make_pipeline(struct graph *g, struct pipeline *p, const struct serv
         struct component *c = made(g, sp->exporters[i].component);
         if (!c || !takes_signal(c, &sp->exporters[i], sp->signal, false, d))
             continue;
-        if (c->kind == SL_KIND_exporter && !c->sinks[s] && !(c->sinks[s] = sink_create(c, sp->signal)))
+        if (c->kind == SL_KIND_exporter && !c->sinks[s] &&
+            !(c->sinks[s] = sink_create(c, sp->signal)))
             diagnostics_no_memory(d);
         p->exporters[p->n_exporters++] = c;
     }

@@ -39,8 +39,7 @@ static int32_t bind_config(struct component *c, const struct service_component *
 }
 
 struct component *component_create(struct graph *g, struct runtime *r, const sl_type *type,
-                                   const struct service_component *sc,
-                                   struct config_diagnostics *d)
+                                   const struct service_component *sc, struct config_diagnostics *d)
 {
     struct component *c = calloc(1, sizeof *c);
     char *id = strdup(sc->id);
@@ -141,8 +140,8 @@ void component_destroy(struct component *c)
 
 void component_report(struct component *c, int32_t status, const char *text)
 {
-    static const char *const names[] = {"", "starting", "ok", "recoverable error",
-                                        "permanent error", "fatal error"};
+    static const char *const names[] = {
+        "", "starting", "ok", "recoverable error", "permanent error", "fatal error"};
     if (status < SL_STATUS_STARTING || status > SL_STATUS_FATAL)
         return;
     pthread_mutex_lock(&c->mutex);
@@ -244,9 +243,8 @@ void outlet_push(struct outlet *o, struct delivery *d, struct delivery *run)
     else if (o->n > 1)
         status = delivery_fork(d, o->n, branches);
     if (status != SL_OK) {
-        const struct ending e = {.outcome = SL_FAILED,
-                                 .status = status,
-                                 .why = o->n ? "no_memory" : "no_pipeline"};
+        const struct ending e = {
+            .outcome = SL_FAILED, .status = status, .why = o->n ? "no_memory" : "no_pipeline"};
         delivery_finish(d, &e, NULL);
     } else {
         for (uint32_t i = 0; i < o->n; i++)

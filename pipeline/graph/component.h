@@ -12,8 +12,8 @@ void component_stop(struct component *);
 void component_destroy(struct component *);
 
 /* [any] */
-int32_t component_offer(struct component *, struct payload *, const sl_metadata *,
-                        const sl_hear *, uint64_t cookie);
+int32_t component_offer(struct component *, struct payload *, const sl_metadata *, const sl_hear *,
+                        uint64_t cookie);
 void component_report(struct component *, int32_t status, const char *text);
 void component_job_begins(struct component *);
 void component_job_ends(struct component *);

@@ -13,8 +13,8 @@ static const sl_field queue_fields[] = {
     SL_U32(struct queue_config, num_consumers, "Requests that are sent at the same time.",
            .def.u = 10, SL_RANGE(u, 1, 1000)),
     SL_ENUM(struct queue_config, sizer, sizers, "What queue_size counts."),
-    SL_U64(struct queue_config, queue_size, "Size of the queue, in units of sizer.",
-           .def.u = 1000, SL_RANGE(u, 1, UINT64_C(1) << 50)),
+    SL_U64(struct queue_config, queue_size, "Size of the queue, in units of sizer.", .def.u = 1000,
+           SL_RANGE(u, 1, UINT64_C(1) << 50)),
     SL_TEXT(struct queue_config, storage, "Extension that keeps the queue on disk."),
     SL_RAW(struct queue_config, batch, "Merge requests in the queue."),
     SL_END,
@@ -28,8 +28,8 @@ static const sl_field retry_fields[] = {
                 .def.i = INT64_C(5000000000), SL_RANGE(i, 0, INT64_C(3600000000000))),
     SL_F64(struct retry_config, randomization_factor, "Spread of each wait, as a part of it.",
            .def.f = 0.5, SL_RANGE(f, 0, 1)),
-    SL_F64(struct retry_config, multiplier, "Growth of the wait from retry to retry.",
-           .def.f = 1.5, SL_RANGE(f, 0, 1000)),
+    SL_F64(struct retry_config, multiplier, "Growth of the wait from retry to retry.", .def.f = 1.5,
+           SL_RANGE(f, 0, 1000)),
     SL_DURATION(struct retry_config, max_interval, "Longest wait between retries.",
                 .def.i = INT64_C(30000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
     SL_DURATION(struct retry_config, max_elapsed_time,
@@ -75,10 +75,9 @@ void exporter_config_parts(const sl_type *type, struct config_part *parts, uint3
     if (type->flags & SL_RETRY)
         parts[n++] = (struct config_part){with_retry_fields, sizeof(struct with_retry), NULL};
     if (type->flags & SL_TIMEOUT)
-        parts[n++] = (struct config_part){type->timeout_ns == INT64_C(30000000000)
-                                              ? with_timeout_30s
-                                              : with_timeout_5s,
-                                          sizeof(struct with_timeout), NULL};
+        parts[n++] = (struct config_part){
+            type->timeout_ns == INT64_C(30000000000) ? with_timeout_30s : with_timeout_5s,
+            sizeof(struct with_timeout), NULL};
     *n_parts = n;
 }
 
@@ -89,8 +88,8 @@ int32_t exporter_config_finish(const sl_type *type, const struct config_part *pa
     /* Without a queue each send is waited for, so senders are made to wait and nothing is refused;
      * such exporters (files, consoles) take one delivery after another. */
     *out = (struct exporter_config){
-        .sending_queue = {.wait_for_result = 1, .block_on_overflow = 1, .num_consumers = 1,
-                          .queue_size = 16}};
+        .sending_queue = {
+            .wait_for_result = 1, .block_on_overflow = 1, .num_consumers = 1, .queue_size = 16}};
     if (type->flags & SL_QUEUE) {
         const struct queue_config *q = &((const struct with_queue *)parts[n++].out)->sending_queue;
         if (q->enabled) {

@@ -234,8 +234,7 @@ static struct component *make_codec(struct graph *g, const char *encoding, uint3
     struct config_diagnostics d;
     const struct service_component sc = {
         .id = encoding, .type = encoding, .name = "", .kind = SL_KIND_codec, .used = true};
-    const sl_type *type =
-        find_type(g->runtime, SL_KIND_codec, sl_str(encoding), signal, &error);
+    const sl_type *type = find_type(g->runtime, SL_KIND_codec, sl_str(encoding), signal, &error);
     if (!type || !type->decode)
         return NULL;
     diagnostics_init(&d, NULL);

@@ -1,7 +1,8 @@
 /* The running graph: components, pipelines with their lanes, and sinks (exporters' queues).
  *
  *   receiver --offer--> outlet --> pipeline input --> lane: processor, processor --> sink --> send
- *                                                                              \-> connector --> outlet
+ *                                                                              \-> connector -->
+ * outlet
  *
  * Built on the control thread by graph_create, which calls create and prepare of every component;
  * after graph_start deliveries flow on any thread. */

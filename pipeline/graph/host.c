@@ -12,7 +12,8 @@ static struct runtime *runtime_of(const sl_host *h)
     return host_of(h)->component->runtime;
 }
 
-/* The instance that the call belongs to: the handle's, or the one whose callback this thread runs. */
+/* The instance that the call belongs to: the handle's, or the one whose callback this thread runs.
+ */
 static struct instance *instance_of(const sl_host *h)
 {
     struct instance *in = host_of(h)->instance;
@@ -118,7 +119,10 @@ static const char *h_name(const sl_host *h)
 
 static int32_t h_payload_open(const sl_host *h, uint64_t capacity, sl_payload **out, uint8_t **at)
 {
-    struct payload *p = payload_open(runtime_of(h)->memory, capacity);
+    const struct component *c = host_of(h)->component;
+    if (c->kind == SL_KIND_receiver && !memory_takes_in(c->runtime->memory, capacity))
+        return SL_ERR_NOMEM;
+    struct payload *p = payload_open(c->runtime->memory, capacity);
     if (!p)
         return SL_ERR_NOMEM;
     *out = &p->pub;
@@ -211,8 +215,8 @@ static int32_t h_forward(const sl_host *h, uint32_t port, sl_delivery *d)
 
 static struct ending ending_of(int32_t outcome, const char *why)
 {
-    return (struct ending){.outcome = (uint32_t)outcome < SL_OUTCOMES ? (uint32_t)outcome : SL_FAILED,
-                           .why = why};
+    return (struct ending){
+        .outcome = (uint32_t)outcome < SL_OUTCOMES ? (uint32_t)outcome : SL_FAILED, .why = why};
 }
 
 static void h_finish(const sl_host *h, sl_delivery *d, int32_t outcome, const char *why)

@@ -100,8 +100,8 @@ static int32_t storage_directory(const sl_host *h, const char **path, sl_error *
             *to++ = *p == '/' ? '@' : *p;
         *to = 0;
         if (mkdir(made, 0700) && errno != EEXIST) {
-            const int32_t status = sl_fail(error, SL_ERR_IO, "cannot make \"%s\": %s", made,
-                                           strerror(errno));
+            const int32_t status =
+                sl_fail(error, SL_ERR_IO, "cannot make \"%s\": %s", made, strerror(errno));
             free(made);
             return status;
         }
@@ -111,14 +111,17 @@ static int32_t storage_directory(const sl_host *h, const char **path, sl_error *
     return SL_OK;
 }
 
-static const sl_storage storage_table = {
-    .size = sizeof storage_table, .directory = storage_directory};
+static const sl_storage storage_table = {.size = sizeof storage_table,
+                                         .directory = storage_directory};
 
 /* ---- SL_BUDGET ---- */
 
 static bool budget_reserve(const sl_host *h, uint64_t bytes)
 {
-    return memory_reserve(component_of(h)->runtime->memory, bytes);
+    const struct component *c = component_of(h);
+    if (c->kind == SL_KIND_receiver && !memory_takes_in(c->runtime->memory, bytes))
+        return false;
+    return memory_reserve(c->runtime->memory, bytes);
 }
 
 static void budget_give_back(const sl_host *h, uint64_t bytes)

@@ -178,8 +178,8 @@ int32_t lane_forward(struct instance *in, struct delivery *d)
     if (in->position < in->lane->pipeline->n_processors)
         run_at(in->lane, in->position + 1, d);
     else
-        outlet_push(&in->component->outlets[signal_index(d->pub.payload ? d->pub.payload->signal
-                                                                        : in->lane->pipeline->signal)],
+        outlet_push(&in->component->outlets[signal_index(
+                        d->pub.payload ? d->pub.payload->signal : in->lane->pipeline->signal)],
                     d, NULL);
     if (has_room_after(in))
         return SL_OK;
@@ -241,7 +241,8 @@ static void run_parked(struct instance *in)
     }
 }
 
-/* Room may have come up somewhere: what waits for it goes on, from the end of the lane backwards. */
+/* Room may have come up somewhere: what waits for it goes on, from the end of the lane backwards.
+ */
 static void progress(struct instance *in)
 {
     run_parked(in);

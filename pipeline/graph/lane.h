@@ -26,7 +26,8 @@ struct instance_timer {
     bool due; /* waits for room in the output */
 };
 
-/* A processor in a lane, or a connector at a lane's end. Everything but `held` belongs to the lane. */
+/* A processor in a lane, or a connector at a lane's end. Everything but `held` belongs to the lane.
+ */
 struct instance {
     struct host host;
     struct lane *lane;
@@ -34,8 +35,8 @@ struct instance {
     uint32_t position; /* of the processor; the number of processors for a connector */
     void *self;
     bool opened;
-    bool shut;     /* set_ready(false) */
-    bool refused;  /* process answered FULL and nothing has happened since */
+    bool shut;      /* set_ready(false) */
+    bool refused;   /* process answered FULL and nothing has happened since */
     bool told_full; /* forward answered FULL: on_ready follows */
     struct delivery *parked_first, *parked_last; /* wait for the instance */
     uint32_t n_parked;
@@ -97,8 +98,8 @@ int32_t lane_init(struct lane *, struct pipeline *, uint32_t index);
 int32_t lane_open(struct lane *, sl_error *); /* opens instances [control] */
 void lane_deinit(struct lane *);
 
-void lane_push(struct lane *, struct delivery *); /* [any] always takes */
-bool lane_has_room(struct lane *);                /* [any] */
+void lane_push(struct lane *, struct delivery *);  /* [any] always takes */
+bool lane_has_room(struct lane *);                 /* [any] */
 void lane_post(struct lane *, struct lane_task *); /* [any] */
 /* [any] Something that the lane waits for may have changed. */
 void lane_poke(struct lane *);
@@ -122,7 +123,8 @@ uint64_t lane_close(struct lane *);
 struct instance *lane_current_instance(void);
 
 /* pipeline.c */
-/* [any] SL_OK; SL_ERR_FULL: whoever waits will be told; SL_ERR_NOMEM: and could not be remembered. */
+/* [any] SL_OK; SL_ERR_FULL: whoever waits will be told; SL_ERR_NOMEM: and could not be remembered.
+ */
 int32_t pipeline_room(struct pipeline *, const sl_hear *, struct lane *waiter);
 /* [any] Always takes. `run` is the root whose `taken` waits for this, or NULL. */
 void pipeline_push(struct pipeline *, struct delivery *, struct delivery *run);

@@ -22,7 +22,8 @@ static void timer_due(struct lane_task *task)
 static void timer_fired(struct clock_timer *clock)
 {
     struct instance_timer *t =
-        (struct instance_timer *)(void *)((uint8_t *)clock - offsetof(struct instance_timer, clock));
+        (struct instance_timer *)(void *)((uint8_t *)clock -
+                                          offsetof(struct instance_timer, clock));
     lane_post(t->instance->lane, &t->task);
 }
 

@@ -57,8 +57,8 @@ static bool push_by_trace(struct pipeline *p, struct delivery *d, struct deliver
                 pieces[n++] = (sl_piece){.from = &d->pub, .first = i, .count = 1};
         }
         if (n)
-            ok = delivery_derive(p->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL,
-                                 &shares[l]) == SL_OK;
+            ok = delivery_derive(p->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL, &shares[l]) ==
+                 SL_OK;
     }
     const struct ending rest = {.outcome = SL_FAILED, .status = SL_ERR_NOMEM, .why = "no_memory"};
     for (uint32_t l = 0; shares && l < p->n_lanes; l++)

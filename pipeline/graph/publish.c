@@ -63,9 +63,8 @@ static void publish_exporter(struct metrics *m, const struct component *c, uint3
         set(m, metric_id(METRIC_EXPORTER_QUEUE_CAPACITY), labels, 2, stats.capacity);
     }
     set(m, metric_id(METRIC_EXPORTER_IN_FLIGHT_REQUESTS), labels, 2, stats.in_flight);
-    const struct metric_label held[] = {{"component", c->id},
-                                        {"kind", "exporter"},
-                                        {"signal", metric_signal_name(signal)}};
+    const struct metric_label held[] = {
+        {"component", c->id}, {"kind", "exporter"}, {"signal", metric_signal_name(signal)}};
     set(m, metric_id(METRIC_HELD_ITEMS), held, 3, stats.items);
     set(m, metric_id(METRIC_HELD_BYTES), held, 3, stats.bytes);
 }
@@ -105,9 +104,10 @@ static void publish_lane(void *arg, struct lane *lane)
     struct metrics *m = arg;
     for (uint32_t i = 0; i < lane->pipeline->n_processors; i++) {
         const struct instance *in = lane->instances[i];
-        const struct metric_label labels[] = {{"component", in->component->id},
-                                              {"kind", "processor"},
-                                              {"signal", metric_signal_name(lane->pipeline->signal)}};
+        const struct metric_label labels[] = {
+            {"component", in->component->id},
+            {"kind", "processor"},
+            {"signal", metric_signal_name(lane->pipeline->signal)}};
         if (lane->index == 0) {
             uint64_t bytes = 0;
             for (uint32_t l = 0; l < lane->pipeline->n_lanes; l++)

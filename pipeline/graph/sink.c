@@ -84,7 +84,8 @@ struct sink *sink_create(struct component *c, uint32_t signal)
     s->config = *c->exporter;
     s->ledger = &c->ledgers[signal_index(signal)];
     s->max_consumers = s->config.sending_queue.num_consumers;
-    s->random = (uint64_t)(uintptr_t)s ^ (uint64_t)clock_now(c->runtime->clock) ^ 0x9e3779b97f4a7c15;
+    s->random =
+        (uint64_t)(uintptr_t)s ^ (uint64_t)clock_now(c->runtime->clock) ^ 0x9e3779b97f4a7c15;
     s->attempts = calloc(s->max_consumers, sizeof *s->attempts);
     s->threads = calloc(s->max_consumers, sizeof *s->threads);
     if (!s->attempts || !s->threads || pthread_mutex_init(&s->mutex, NULL)) {
@@ -321,7 +322,8 @@ static int32_t prepare(struct attempt *a)
     struct sink *s = a->sink;
     struct component *c = s->component;
     const int64_t now = clock_now(c->runtime->clock);
-    a->send = (sl_send){.size = sizeof a->send, .attempt = a->n, .error = {.size = sizeof(sl_error)}};
+    a->send =
+        (sl_send){.size = sizeof a->send, .attempt = a->n, .error = {.size = sizeof(sl_error)}};
     const int32_t status = cut_rest(a) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
     if (!a->n++)
         a->first_ns = now;

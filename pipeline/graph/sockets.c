@@ -48,8 +48,8 @@ static int32_t split(sl_bytes endpoint, char *host, size_t host_room, char *port
     }
     const size_t n_port = endpoint.n - colon;
     if (n >= host_room || n_port >= port_room || !n_port)
-        return sl_fail(error, SL_ERR_INVALID, "endpoint \"%.*s\" is not host:port",
-                       (int)endpoint.n, (const char *)endpoint.p);
+        return sl_fail(error, SL_ERR_INVALID, "endpoint \"%.*s\" is not host:port", (int)endpoint.n,
+                       (const char *)endpoint.p);
     memcpy(host, text, n);
     host[n] = 0;
     memcpy(port, endpoint.p + colon, n_port);
@@ -110,9 +110,8 @@ int32_t sockets_open(struct sockets *s, sl_bytes endpoint, sl_bytes transport, i
     };
     /* As Go does for "localhost": IPv4 first. Looked up without the resolver, whose start costs a
      * millisecond. */
-    const char *name = !strcmp(host, "localhost") ? (hints.ai_family == AF_INET6 ? "::1"
-                                                                                 : "127.0.0.1")
-                                                  : host;
+    const char *name =
+        !strcmp(host, "localhost") ? (hints.ai_family == AF_INET6 ? "::1" : "127.0.0.1") : host;
     struct addrinfo *found = NULL;
     const int rc = getaddrinfo(*name ? name : NULL, port, &hints, &found);
     if (rc)

@@ -6,8 +6,8 @@
 
 enum {
     SMALLEST_SHIFT = 9, /* 512 B */
-    LARGEST_SHIFT = 23,  /* 8 MiB; larger buffers are not kept */
-    STEPS = 4,           /* classes for each doubling: at most a fifth of a buffer is unused */
+    LARGEST_SHIFT = 23, /* 8 MiB; larger buffers are not kept */
+    STEPS = 4,          /* classes for each doubling: at most a fifth of a buffer is unused */
     CLASSES = (LARGEST_SHIFT - SMALLEST_SHIFT) * STEPS + 1
 };
 
@@ -84,6 +84,12 @@ bool memory_reserve(struct memory *m, uint64_t bytes)
 void memory_give_back(struct memory *m, uint64_t bytes)
 {
     atomic_fetch_sub_explicit(&m->used, bytes, memory_order_relaxed);
+}
+
+bool memory_takes_in(const struct memory *m, uint64_t bytes)
+{
+    const uint64_t used = memory_used(m);
+    return !m->limit || (used + bytes >= bytes && used + bytes <= m->limit - m->limit / 8);
 }
 
 uint8_t *memory_buffer_take(struct memory *m, uint64_t bytes, uint64_t *capacity)

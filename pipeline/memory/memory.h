@@ -20,6 +20,10 @@ void memory_destroy(struct memory *);
 bool memory_reserve(struct memory *, uint64_t bytes);
 void memory_give_back(struct memory *, uint64_t bytes);
 
+/* Is there room for `bytes` of new data? What comes in may use seven eighths of the budget; the
+ * rest is for those who must work on what is inside already to let it go. */
+bool memory_takes_in(const struct memory *, uint64_t bytes);
+
 /* A buffer of at least `bytes`; *capacity gets its real size, which is what was reserved. */
 uint8_t *memory_buffer_take(struct memory *, uint64_t bytes, uint64_t *capacity);
 void memory_buffer_give(struct memory *, uint8_t *buffer, uint64_t capacity);

@@ -213,7 +213,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0 || events & UV_WRITABLE)
         ready |= SL_POLL_WRITE;
     atomic_fetch_or(&w->ready, ready);
-    /* one shot: the instance asks again when it has read, so that a busy one is not asked in vain */
+    /* one shot: the instance asks again when it has read, so that a busy one is not asked in vain
+     */
     (void)uv_poll_stop(poll);
     lane_post(w->instance->lane, &w->task);
 }

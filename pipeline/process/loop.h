@@ -19,9 +19,9 @@ struct loop *loop_create(struct clock *, const struct loop_handlers *);
 void loop_destroy(struct loop *);
 uv_loop_t *loop_uv(struct loop *);
 
-void loop_run(struct loop *);                      /* until loop_end */
-void loop_end(struct loop *);                      /* [loop] */
-void loop_tick_every(struct loop *, uint64_t ms);  /* 0: no more; [loop] */
+void loop_run(struct loop *);                     /* until loop_end */
+void loop_end(struct loop *);                     /* [loop] */
+void loop_tick_every(struct loop *, uint64_t ms); /* 0: no more; [loop] */
 /* [any] Runs `run(arg)` on the loop; false: no memory. */
 bool loop_post(struct loop *, void (*run)(void *), void *arg);
 /* [any] For SL_POLL: readiness is posted to the instance's lane. */

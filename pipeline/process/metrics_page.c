@@ -1,5 +1,5 @@
-/* The page at :8888/metrics. Ledgers are copied into the metrics when it is asked for, under a lock,
- * since extensions may ask too. */
+/* The page at :8888/metrics. Ledgers are copied into the metrics when it is asked for, under a
+ * lock, since extensions may ask too. */
 #include "pipeline/process/metrics_page.h"
 #include "formats/http/server.h"
 #include "pipeline/graph/publish.h"
@@ -66,10 +66,10 @@ static void on_headers(void *ctx, struct http_request *r)
     (void)ctx;
     if (is_get && sl_eq(r->path, sl_str("/metrics")))
         return;
-    const struct http_answer no = {.status = is_get ? 404 : 405,
-                                   .content_type = "text/plain; charset=utf-8",
-                                   .body = sl_str(is_get ? "the metrics are at /metrics\n"
-                                                         : "use GET\n")};
+    const struct http_answer no = {
+        .status = is_get ? 404 : 405,
+        .content_type = "text/plain; charset=utf-8",
+        .body = sl_str(is_get ? "the metrics are at /metrics\n" : "use GET\n")};
     http_answer(r, &no);
 }
 
@@ -92,9 +92,8 @@ static void make_instance_id(char out[40])
         memset(r, 0x5a, sizeof r);
     r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
     r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-    (void)snprintf(out, 40,
-                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
-                   r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+    (void)snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                   r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                    r[13], r[14], r[15]);
 }
 

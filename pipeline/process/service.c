@@ -77,8 +77,7 @@ static int32_t prepare(struct service *s, const struct service_options *o,
     if (status != SL_OK)
         return status;
     const struct runtime_options options = {
-        .memory_limit =
-            s->config.memory_limit ? s->config.memory_limit : default_memory_limit(),
+        .memory_limit = s->config.memory_limit ? s->config.memory_limit : default_memory_limit(),
         .plugin_directories = o->plugin_directories,
         .n_plugin_directories = o->n_plugin_directories,
         .installed_plugins = SLUICE_PLUGIN_DIRECTORY,
@@ -156,8 +155,7 @@ static void on_signal(void *arg, int number)
 static void on_tick(void *arg)
 {
     struct service *s = arg;
-    if (s->draining &&
-        (graph_drained(s->graph) || clock_now(s->runtime.clock) >= s->deadline_ns))
+    if (s->draining && (graph_drained(s->graph) || clock_now(s->runtime.clock) >= s->deadline_ns))
         loop_end(s->loop);
 }
 
@@ -224,10 +222,11 @@ int service_run(struct service *s)
         }
     }
     say_durability(s);
-    log_line(s->runtime.log, SL_LOG_INFO, "Everything is ready. Begin running and processing data.");
+    log_line(s->runtime.log, SL_LOG_INFO,
+             "Everything is ready. Begin running and processing data.");
     loop_run(s->loop);
     return finish(s, __atomic_load_n(&s->fatal, __ATOMIC_ACQUIRE) ? SERVICE_FATAL_ERROR
-                                                                   : SERVICE_ENDED);
+                                                                  : SERVICE_ENDED);
 }
 
 const struct config_tree *service_tree(const struct service *s)

@@ -28,8 +28,8 @@ static int32_t process(void *self, sl_delivery *d)
     sl_write_end(&w, metric);
     sl_write_end(&w, scope);
     sl_write_end(&w, resource);
-    status = w.failed ? SL_ERR_FAILED
-                      : h->table->payload_close(h, p, w.used, SL_METRICS, NULL, 0, NULL);
+    status =
+        w.failed ? SL_ERR_FAILED : h->table->payload_close(h, p, w.used, SL_METRICS, NULL, 0, NULL);
     if (status == SL_OK)
         status = h->table->derive(h, &all, 1, SL_AS_ONE, p, NULL, &child);
     if (status != SL_OK) {

@@ -178,6 +178,5 @@ static const void *interface_of(void *self, const char *id)
 
 SL_TYPE(receiver, test_source, .signals = SL_TRACES, SL_CONFIG(struct config, fields),
         .create = create, .start = start, .stop = stop, .destroy = destroy,
-        .interface_of = interface_of,
-        .help = "Offers numbered spans.");
+        .interface_of = interface_of, .help = "Offers numbered spans.");
 SL_PLUGIN("0.1", &sl_type_test_source);

@@ -8,9 +8,9 @@ enum { TEST_SPANS_MAX = 1 << 18 /* span numbers are below it */ };
 #define TEST_SOURCE "test.source/1"
 struct test_counts {
     uint64_t offers, full, refused, taken, settled, ready;
-    uint64_t items;                 /* offered and accepted */
-    uint64_t ended[SL_OUTCOMES];    /* items */
-    uint64_t out_of_order;          /* settled before taken, or either twice */
+    uint64_t items;              /* offered and accepted */
+    uint64_t ended[SL_OUTCOMES]; /* items */
+    uint64_t out_of_order;       /* settled before taken, or either twice */
 };
 typedef struct test_source {
     /* Offers spans first..first+n-1, the trace of a span being its number / 4. [any] */
