@@ -1,11 +1,7 @@
-/* Answers to the OTLP/HTTP exporter: read within bounds, then judged by OTLP's rules for retries.
- * [blocking] */
+/* Answers to the OTLP/HTTP exporter, judged by OTLP's rules for retries. Any thread. */
 #include "exporters/otlphttp/exporter.h"
 
-#include <stdlib.h>
 #include <strings.h>
-
-enum { HEADERS_MAX = 256 << 10, BODY_FIRST = 4 << 10 };
 
 static const int64_t NS_PER_S = 1000000000;
 
@@ -47,69 +43,22 @@ int64_t answer_retry_after(sl_bytes value, int64_t wall_clock_ns)
                                                                           : CLIENT_RETRY_MAX_NS);
 }
 
-static bool is_header(sl_bytes line, const char *name, sl_bytes *value)
+static bool is_name(sl_bytes name, const char *text)
 {
-    const size_t n = strlen(name);
-    if (line.n <= n || line.p[n] != ':' || strncasecmp((const char *)line.p, name, n) != 0)
-        return false;
-    *value = trim(sl_slice(line.p + n + 1, line.n - n - 1));
-    return true;
+    return name.n == strlen(text) && strncasecmp((const char *)name.p, text, name.n) == 0;
 }
 
-/* Bounds all headers together, interim answers' included; curl bounds each line. */
-size_t answer_header(char *at, size_t size, size_t n, void *arg)
+void answer_header(struct answer *a, const sl_host *host, sl_bytes name, sl_bytes value)
 {
     static const char protobuf[] = "application/x-protobuf";
-    struct transfer *t = arg;
-    const sl_bytes line = sl_slice(at, size * n);
-    sl_bytes value;
-    t->header_bytes += line.n;
-    if (t->header_bytes > HEADERS_MAX)
-        return 0;
-    if (line.n > 5 && memcmp(line.p, "HTTP/", 5) == 0) { /* the next of several answers */
-        t->retry_after_ns = 0;
-        t->is_protobuf = false;
-    } else if (is_header(line, "retry-after", &value)) {
-        t->retry_after_ns = answer_retry_after(value, sl_wall_clock(t->client->host));
-    } else if (is_header(line, "content-type", &value)) {
-        const size_t length = sizeof protobuf - 1;
-        t->is_protobuf = value.n >= length &&
+    const size_t length = sizeof protobuf - 1;
+    value = trim(value);
+    if (is_name(name, "retry-after"))
+        a->retry_after_ns = answer_retry_after(value, sl_wall_clock(host));
+    else if (is_name(name, "content-type"))
+        a->is_protobuf = value.n >= length &&
                          strncasecmp((const char *)value.p, protobuf, length) == 0 &&
                          (value.n == length || value.p[length] == ';' || value.p[length] == ' ');
-    }
-    return line.n;
-}
-
-static long http_of(const struct transfer *t)
-{
-    long http = 0;
-    (void)curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &http);
-    return http;
-}
-
-size_t answer_body(char *at, size_t size, size_t n, void *arg)
-{
-    struct transfer *t = arg;
-    const size_t more = size * n;
-    const long http = http_of(t);
-    const size_t limit = http >= 200 && http <= 299 ? CLIENT_RESPONSE_MAX : CLIENT_ERROR_MAX;
-    if (more > limit - t->body_n) {
-        t->too_long = true;
-        return 0;
-    }
-    if (t->body_n + more > t->body_room) {
-        size_t room = t->body_room ? t->body_room : BODY_FIRST;
-        while (room < t->body_n + more)
-            room *= 2;
-        uint8_t *grown = realloc(t->body, room);
-        if (!grown)
-            return 0;
-        t->body = grown;
-        t->body_room = room;
-    }
-    memcpy(t->body + t->body_n, at, more);
-    t->body_n += more;
-    return more;
 }
 
 /* ---- judging ---- */
@@ -149,51 +98,59 @@ static int32_t status_of(long http)
     }
 }
 
-static int32_t judge_failure(const struct transfer *t, long http, sl_send *send)
+static int32_t judge_failure(const char *url, const struct answer *a, sl_send *send)
 {
     struct otlp_status decoded;
-    sl_bytes message = sl_slice(t->body, t->body_n);
+    sl_bytes message = a->body;
     char text[CLIENT_TEXT_MAX];
-    if (t->is_protobuf && otlp_status_decode(message, &decoded) == SL_OK)
+    if (a->is_protobuf && otlp_status_decode(message, &decoded) == SL_OK)
         message = decoded.message;
     client_text(text, sizeof text, message);
-    const int32_t status = status_of(http);
+    const int32_t status = status_of(a->http);
     if (status == SL_ERR_UNAVAILABLE)
-        send->retry_after_ns = t->retry_after_ns;
-    send->why = why_of(http);
-    return sl_fail(&send->error, status, "HTTP %ld from %.150s: %s", http,
-                   t->client->urls[t->signal],
-                   text[0]      ? text
-                   : http < 400 ? "redirects are not followed"
-                                : "no text");
+        send->retry_after_ns = a->retry_after_ns;
+    send->why = why_of(a->http);
+    return sl_fail(&send->error, status, "HTTP %ld from %.150s: %s", a->http, url,
+                   text[0]         ? text
+                   : a->http < 400 ? "redirects are not followed"
+                                   : "no text");
 }
 
-static void judge_success(const struct transfer *t, CURLcode result, sl_delivery *delivery)
+int32_t answer_judge(const struct client *c, unsigned signal, const struct answer *a,
+                     sl_delivery *delivery, sl_send *send)
 {
-    const sl_host *h = t->client->host;
-    if (result != CURLE_OK)
-        sl_log(h, SL_LOG_WARN, "the destination took the data, but its answer %s",
-               t->too_long ? "is longer than 4 MiB" : "breaks off");
-    else if (t->is_protobuf)
-        client_settle_success(h, delivery, sl_slice(t->body, t->body_n));
-}
-
-int32_t answer_judge(struct transfer *t, CURLcode result, sl_delivery *delivery, sl_send *send)
-{
-    const long http = http_of(t);
-    if (http >= 200 && http <= 299) {
-        judge_success(t, result, delivery);
+    const char *url = c->urls[signal];
+    if (a->http >= 200 && a->http <= 299) {
+        if (a->text)
+            sl_log(c->host, SL_LOG_WARN, "the destination took the data, but its answer %s",
+                   a->too_long ? "is longer than 4 MiB" : "breaks off");
+        else if (a->is_protobuf)
+            client_settle_success(c->host, delivery, a->body);
         return SL_OK;
     }
-    if (http >= 300 && http <= 599)
-        return judge_failure(t, http, send);
-    const char *text = t->error[0] ? t->error : curl_easy_strerror(result);
-    if (result == CURLE_OPERATION_TIMEDOUT) {
+    if (a->http >= 300 && a->http <= 599)
+        return judge_failure(url, a, send);
+    send->why = a->is_late ? "timeout" : "connection";
+    return sl_fail(&send->error, a->is_late ? SL_ERR_TIMEOUT : SL_ERR_UNAVAILABLE, "%.150s: %s",
+                   url, a->text ? a->text : "the answer is not HTTP");
+}
+
+int32_t answer_check(const struct client *c, const sl_delivery *delivery, sl_send *send)
+{
+    const sl_payload *payload = delivery->payload;
+    if (!c || atomic_load(&c->stopping))
+        return sl_fail(&send->error, SL_ERR_SHUTDOWN, "the exporter has stopped");
+    if (!payload)
+        return sl_fail(&send->error, SL_ERR_STATE, "the delivery has no payload");
+    if (payload->signal == 0 || payload->signal >= 1u << SIGNALS ||
+        (payload->signal & (payload->signal - 1)))
+        return sl_fail(&send->error, SL_ERR_UNSUPPORTED, "OTLP has no path for this signal");
+    if (!c->urls[__builtin_ctz(payload->signal)])
+        return sl_fail(&send->error, SL_ERR_UNSUPPORTED,
+                       "neither endpoint nor one for this signal is set");
+    if (send->deadline_ns && send->deadline_ns <= sl_now(c->host)) {
         send->why = "timeout";
-        return sl_fail(&send->error, SL_ERR_TIMEOUT, "%.150s: %s", t->client->urls[t->signal],
-                       text);
+        return sl_fail(&send->error, SL_ERR_TIMEOUT, "no time is left for the attempt");
     }
-    send->why = "connection";
-    return sl_fail(&send->error, SL_ERR_UNAVAILABLE, "%.150s: %s", t->client->urls[t->signal],
-                   result == CURLE_OK ? "the answer is not HTTP" : text);
+    return SL_OK;
 }

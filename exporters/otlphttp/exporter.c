@@ -53,6 +53,7 @@ static bool make_urls(struct client *c)
 
 static void client_destroy(struct client *c)
 {
+    direct_destroy(c->direct);
     transfers_destroy(c);
     curl_slist_free_all(c->headers);
     for (unsigned i = 0; i < SIGNALS; i++)
@@ -78,6 +79,11 @@ static int32_t start(void *component, sl_error *error)
         client_destroy(c);
         return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
     }
+    const int32_t status = direct_create(c, &c->direct, error);
+    if (status != SL_OK) {
+        client_destroy(c);
+        return status;
+    }
     e->client = c;
     return SL_OK;
 }
@@ -86,8 +92,10 @@ static int32_t start(void *component, sl_error *error)
 static void stop(void *component)
 {
     struct exporter *e = component;
-    if (e->client)
-        atomic_store(&e->client->stopping, true);
+    if (!e->client)
+        return;
+    atomic_store(&e->client->stopping, true);
+    direct_stop(e->client->direct);
 }
 
 static void destroy(void *component)
@@ -98,6 +106,21 @@ static void destroy(void *component)
     e->client = NULL;
 }
 
+static int32_t begin(void *component, sl_delivery *delivery, sl_send *send,
+                     void (*done)(void *ctx, int32_t status), void *ctx)
+{
+    const struct exporter *e = component;
+    const int32_t status = answer_check(e->client, delivery, send);
+    return status == SL_OK ? direct_begin(e->client->direct, delivery, send, done, ctx) : status;
+}
+
+static const void *interface_of(void *component, const char *id)
+{
+    static const sl_async_send async = {.size = sizeof async, .begin = begin};
+    const struct exporter *e = component;
+    return e->client && e->client->direct && strcmp(id, SL_ASYNC_SEND) == 0 ? &async : NULL;
+}
+
 static const char *const aliases[] = {"otlp_http", NULL};
 
 SL_ALIAS(exporter, otlp_http);
@@ -106,6 +129,6 @@ SL_TYPE(exporter, otlphttp, .aliases = aliases,
         .flags = SL_QUEUE | SL_RETRY | SL_TIMEOUT, .timeout_ns = INT64_C(30000000000),
         .stability = SL_BETA, SL_CONFIG(struct exporter, exporter_fields),
         .prepare = exporter_prepare, .start = start, .stop = stop, .destroy = destroy,
-        .send = exporter_send,
+        .interface_of = interface_of, .send = exporter_send,
         .help = "Sends OTLP over HTTP: to another collector, or to any backend that takes OTLP.");
 SL_PLUGIN("0.1.0", &sl_type_otlphttp);

@@ -1,5 +1,6 @@
-/* What the files of the OTLP/HTTP exporter share. The config is read-only once `prepare` has run;
- * transfers are pooled under a mutex, each used by one consumer thread at a time. */
+/* What the files of the OTLP/HTTP exporter share. The config is read-only once `prepare` has run.
+ * Requests go one of two ways: plain ones straight from the payload over the process's HTTP loop
+ * (direct.c), all others through libcurl on the consumers' threads (transfer.c). */
 #ifndef SLUICE_EXPORTERS_OTLPHTTP_EXPORTER_H
 #define SLUICE_EXPORTERS_OTLPHTTP_EXPORTER_H
 #include "exporters/otlp_client/client.h"
@@ -29,6 +30,7 @@ struct compression_params {
 };
 
 struct client;
+struct direct;
 
 struct exporter {
     sl_base base;
@@ -51,7 +53,18 @@ int32_t exporter_prepare(void *component, sl_error *);
 /* The URL of a signal (its bit's number); malloc. NULL: no memory, or `*missing`. */
 char *exporter_url(const struct exporter *, unsigned signal, bool *missing);
 
-/* One request and its answer; holds a connection. */
+/* What came back. */
+struct answer {
+    long http; /* the status that counts; 0: there was none */
+    sl_bytes body;
+    int64_t retry_after_ns;
+    bool is_protobuf;
+    bool too_long;    /* the body, and so it was cut off */
+    bool is_late;     /* the deadline has passed */
+    const char *text; /* why it is missing or breaks off; NULL: it is complete */
+};
+
+/* One request through curl and its answer; holds a connection. */
 struct transfer {
     struct transfer *next_free, *next;
     struct client *client;
@@ -63,11 +76,9 @@ struct transfer {
     const sl_bytes *segments;
     uint32_t n_segments, segment;
     size_t offset; /* in that segment */
-    /* the answer */
+    struct answer answer;
     uint8_t *body;
     size_t body_n, body_room, header_bytes;
-    int64_t retry_after_ns;
-    bool is_protobuf, too_long;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -75,7 +86,8 @@ struct client {
     const struct exporter *exporter;
     const sl_host *host;
     struct curl_slist *headers;
-    char *urls[SIGNALS]; /* NULL: there is none for the signal */
+    char *urls[SIGNALS];   /* NULL: there is none for the signal */
+    struct direct *direct; /* NULL: everything goes through curl */
     pthread_mutex_t mutex;
     struct transfer *free, *all;
     _Atomic bool stopping;
@@ -85,11 +97,27 @@ struct client {
 int32_t exporter_send(void *component, sl_delivery *, sl_send *);
 void transfers_destroy(struct client *);
 
+/* direct.c */
+
+/* NULL where the destination or the settings need curl; an error where memory or the loop lacks. */
+int32_t direct_create(struct client *, struct direct **, sl_error *);
+int32_t direct_begin(struct direct *, sl_delivery *, sl_send *,
+                     void (*done)(void *ctx, int32_t status), void *ctx);
+/* Ends what runs. */
+void direct_stop(struct direct *);
+/* Waits for it. */
+void direct_destroy(struct direct *);
+
 /* answer.c */
-size_t answer_header(char *at, size_t size, size_t n, void *transfer);
-size_t answer_body(char *at, size_t size, size_t n, void *transfer);
+
+enum { ANSWER_HEADERS_MAX = 256 << 10 };
+
+/* What is wrong with a delivery before it is sent; SL_OK: nothing. */
+int32_t answer_check(const struct client *, const sl_delivery *, sl_send *);
+void answer_header(struct answer *, const sl_host *, sl_bytes name, sl_bytes value);
 /* Seconds or an HTTP date as nanoseconds from now; 0: neither, or not in the future. */
 int64_t answer_retry_after(sl_bytes value, int64_t wall_clock_ns);
-int32_t answer_judge(struct transfer *, CURLcode result, sl_delivery *, sl_send *);
+int32_t answer_judge(const struct client *, unsigned signal, const struct answer *, sl_delivery *,
+                     sl_send *);
 
 #endif

@@ -8,6 +8,7 @@
 enum {
     GATHER_MAX = 60 << 10, /* curl sends a body below 64 KiB together with the header */
     PACKED_KEPT = 1 << 20, /* a larger buffer is not kept for the next request */
+    BODY_FIRST = 4 << 10,
     BODY_KEPT = 64 << 10,
     UPLOAD_MIN = 16 << 10, /* curl's own limits */
     UPLOAD_MAX = 2 << 20,
@@ -53,6 +54,58 @@ static int rewind_segments(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+static long http_of(const struct transfer *t)
+{
+    long http = 0;
+    (void)curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &http);
+    return http;
+}
+
+/* Bounds all headers together, interim answers' included; curl bounds each line. */
+static size_t take_header(char *at, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    const sl_bytes line = sl_slice(at, size * n);
+    const uint8_t *colon = line.n ? memchr(line.p, ':', line.n) : NULL;
+    t->header_bytes += line.n;
+    if (t->header_bytes > ANSWER_HEADERS_MAX)
+        return 0;
+    if (line.n > 5 && memcmp(line.p, "HTTP/", 5) == 0) { /* the next of several answers */
+        t->answer.retry_after_ns = 0;
+        t->answer.is_protobuf = false;
+    } else if (colon) {
+        const size_t name = (size_t)(colon - line.p);
+        answer_header(&t->answer, t->client->host, sl_slice(line.p, name),
+                      sl_slice(colon + 1, line.n - name - 1));
+    }
+    return line.n;
+}
+
+static size_t take_body(char *at, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    const size_t more = size * n;
+    const long http = http_of(t);
+    const size_t limit = http >= 200 && http <= 299 ? CLIENT_RESPONSE_MAX : CLIENT_ERROR_MAX;
+    if (more > limit - t->body_n) {
+        t->answer.too_long = true;
+        return 0;
+    }
+    if (t->body_n + more > t->body_room) {
+        size_t room = t->body_room ? t->body_room : BODY_FIRST;
+        while (room < t->body_n + more)
+            room *= 2;
+        uint8_t *grown = realloc(t->body, room);
+        if (!grown)
+            return 0;
+        t->body = grown;
+        t->body_room = room;
+    }
+    memcpy(t->body + t->body_n, at, more);
+    t->body_n += more;
+    return more;
+}
+
 static int is_stopping(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     const struct transfer *t = arg;
@@ -92,9 +145,9 @@ static bool set_options(struct transfer *t)
     SET(CURLOPT_READDATA, t);
     SET(CURLOPT_SEEKFUNCTION, rewind_segments);
     SET(CURLOPT_SEEKDATA, t);
-    SET(CURLOPT_HEADERFUNCTION, answer_header);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
     SET(CURLOPT_HEADERDATA, t);
-    SET(CURLOPT_WRITEFUNCTION, answer_body);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
     SET(CURLOPT_WRITEDATA, t);
     SET(CURLOPT_XFERINFOFUNCTION, is_stopping);
     SET(CURLOPT_XFERINFODATA, t);
@@ -230,8 +283,7 @@ static int32_t set_request(struct transfer *t, const sl_payload *payload, int64_
     (void)curl_easy_setopt(t->curl, CURLOPT_TIMEOUT_MS,
                            (long)(ms < INT32_MAX ? ms : INT32_MAX)); /* 0: none */
     t->body_n = t->header_bytes = 0;
-    t->retry_after_ns = 0;
-    t->is_protobuf = t->too_long = false;
+    t->answer = (struct answer){.http = 0};
     t->error[0] = '\0';
     return set_body(t, payload);
 }
@@ -241,30 +293,24 @@ int32_t exporter_send(void *component, sl_delivery *delivery, sl_send *send)
     const struct exporter *e = component;
     struct client *c = e->client;
     const sl_payload *payload = delivery->payload;
-    if (!c || atomic_load(&c->stopping))
-        return sl_fail(&send->error, SL_ERR_SHUTDOWN, "the exporter has stopped");
-    if (!payload)
-        return sl_fail(&send->error, SL_ERR_STATE, "the delivery has no payload");
-    if (payload->signal == 0 || payload->signal >= 1u << SIGNALS ||
-        (payload->signal & (payload->signal - 1)))
-        return sl_fail(&send->error, SL_ERR_UNSUPPORTED, "OTLP has no path for this signal");
-    if (!c->urls[__builtin_ctz(payload->signal)])
-        return sl_fail(&send->error, SL_ERR_UNSUPPORTED,
-                       "neither endpoint nor one for this signal is set");
+    int32_t status = answer_check(c, delivery, send);
+    if (status != SL_OK)
+        return status;
     const int64_t left_ns = send->deadline_ns ? send->deadline_ns - sl_now(c->host) : 0;
-    if (send->deadline_ns && left_ns <= 0) {
-        send->why = "timeout";
-        return sl_fail(&send->error, SL_ERR_TIMEOUT, "no time is left for the attempt");
-    }
     struct transfer *t = transfer_take(c);
-    int32_t status = t ? set_request(t, payload, left_ns) : SL_ERR_NOMEM;
+    status = t ? set_request(t, payload, left_ns > 0 ? left_ns : 0) : SL_ERR_NOMEM;
     if (status != SL_OK) {
         send->why = "no_memory";
         (void)sl_fail(&send->error, status, "no memory for a request of %llu bytes",
                       (unsigned long long)payload->bytes);
     } else {
         const CURLcode result = curl_easy_perform(t->curl);
-        status = answer_judge(t, result, delivery, send);
+        t->answer.http = http_of(t);
+        t->answer.body = sl_slice(t->body, t->body_n);
+        t->answer.is_late = result == CURLE_OPERATION_TIMEDOUT;
+        if (result != CURLE_OK)
+            t->answer.text = t->error[0] ? t->error : curl_easy_strerror(result);
+        status = answer_judge(c, t->signal, &t->answer, delivery, send);
         if (status != SL_OK && atomic_load(&c->stopping))
             status = SL_ERR_SHUTDOWN;
     }

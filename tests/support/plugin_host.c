@@ -318,19 +318,63 @@ uint32_t plugin_host_count(const struct plugin_host *h, int32_t outcome)
     return n;
 }
 
-int32_t plugin_host_send(const sl_type *type, void *component, sl_delivery *d, sl_send *send)
+static void send_init(sl_send *send)
 {
-    struct plugin_host *h = of(sl_host_of(component));
     const int64_t deadline_ns = send->deadline_ns;
     *send = (sl_send){
         .size = sizeof *send, .deadline_ns = deadline_ns, .error.size = sizeof send->error};
-    const int32_t status = type->send(component, d, send);
+}
+
+static int32_t settle_sent(struct plugin_host *h, sl_delivery *d, const sl_send *send,
+                           int32_t status)
+{
     if (status == SL_OK)
         settle_rest(h, d, SL_DELIVERED, NULL);
     else if (status == SL_ERR_REJECTED || status == SL_ERR_INVALID || status == SL_ERR_TOO_LARGE ||
              status == SL_ERR_DENIED || status == SL_ERR_UNSUPPORTED)
         settle_rest(h, d, SL_REJECTED, send->why);
     return status;
+}
+
+int32_t plugin_host_send(const sl_type *type, void *component, sl_delivery *d, sl_send *send)
+{
+    send_init(send);
+    return settle_sent(of(sl_host_of(component)), d, send, type->send(component, d, send));
+}
+
+struct waiter {
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+    bool done;
+    int32_t status;
+};
+
+static void on_sent(void *ctx, int32_t status)
+{
+    struct waiter *w = ctx;
+    pthread_mutex_lock(&w->mutex);
+    check(!w->done, "a send has ended twice");
+    w->done = true;
+    w->status = status;
+    pthread_cond_signal(&w->ended);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+int32_t plugin_host_begin(const sl_type *type, void *component, sl_delivery *d, sl_send *send)
+{
+    struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, SL_OK};
+    const sl_async_send *async = type->interface_of(component, SL_ASYNC_SEND);
+    check(async != NULL, "it has no asynchronous send");
+    send_init(send);
+    int32_t status = async->begin(component, d, send, on_sent, &w);
+    if (status == SL_OK) {
+        pthread_mutex_lock(&w.mutex);
+        while (!w.done)
+            pthread_cond_wait(&w.ended, &w.mutex);
+        pthread_mutex_unlock(&w.mutex);
+        status = w.status;
+    }
+    return settle_sent(of(sl_host_of(component)), d, send, status);
 }
 
 /* ---- everything else ---- */

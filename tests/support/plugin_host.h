@@ -75,5 +75,7 @@ int64_t plugin_host_metric(const struct plugin_host *, const char *name);
 
 /* One attempt of an exporter, and what the host makes of it. Returns the status. */
 int32_t plugin_host_send(const sl_type *type, void *component, sl_delivery *, sl_send *send);
+/* The same through sluice.async_send/1, waiting for its end. */
+int32_t plugin_host_begin(const sl_type *type, void *component, sl_delivery *, sl_send *send);
 
 #endif
