@@ -22,6 +22,11 @@ struct memory {
     uint64_t limit;
     _Atomic uint64_t used;
     _Atomic uint64_t pooled;
+    _Atomic uint64_t taken; /* buffers, ever */
+    uint64_t taken_seen;    /* by memory_rested */
+    _Atomic bool watched;   /* `used` was called and memory_rested has not said true */
+    void (*used_call)(void *);
+    void *used_arg;
     pthread_mutex_t mutex;
     struct free_buffer *free[CLASSES];
 };
@@ -113,7 +118,28 @@ uint8_t *memory_buffer_take(struct memory *m, uint64_t bytes, uint64_t *capacity
     if (!buffer && !(buffer = malloc(size)))
         memory_give_back(m, size);
     *capacity = size;
+    atomic_fetch_add_explicit(&m->taken, 1, memory_order_relaxed);
+    if (m->used_call && !atomic_load_explicit(&m->watched, memory_order_relaxed) &&
+        !atomic_exchange(&m->watched, true))
+        m->used_call(m->used_arg);
     return buffer;
+}
+
+void memory_on_use(struct memory *m, void (*used)(void *), void *arg)
+{
+    m->used_arg = arg;
+    m->used_call = used;
+}
+
+bool memory_rested(struct memory *m)
+{
+    const uint64_t taken = atomic_load_explicit(&m->taken, memory_order_relaxed);
+    if (taken != m->taken_seen) {
+        m->taken_seen = taken;
+        return false;
+    }
+    atomic_store(&m->watched, false);
+    return true;
 }
 
 void memory_buffer_give(struct memory *m, uint8_t *buffer, uint64_t capacity)

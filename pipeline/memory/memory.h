@@ -31,6 +31,12 @@ void memory_buffer_give(struct memory *, uint8_t *buffer, uint64_t capacity);
 /* Frees the buffers that nobody uses; called when the process has been idle for a while. */
 void memory_trim(struct memory *);
 
+/* `used` is called, from any thread, when a buffer is taken for the first time, and again after
+ * memory_rested has answered true: so that someone can come back later and look. */
+void memory_on_use(struct memory *, void (*used)(void *), void *arg);
+/* Has no buffer been taken since the last call? */
+bool memory_rested(struct memory *);
+
 uint64_t memory_limit(const struct memory *);
 uint64_t memory_used(const struct memory *);   /* reserved and not given back */
 uint64_t memory_pooled(const struct memory *); /* buffers kept for reuse */

@@ -2,11 +2,13 @@
  * loop's, but for what plugins ask of it through the runtime's hooks. */
 #include "pipeline/process/service.h"
 #include "pipeline/graph/runtime.h"
+#include "pipeline/memory/memory.h"
 #include "pipeline/process/limits.h"
 #include "pipeline/process/loop.h"
 #include "pipeline/process/metrics_page.h"
 #include "pipeline/telemetry/log.h"
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@ struct service {
     struct graph *graph;
     struct loop *loop;
     struct metrics_page *page;
+    struct clock_timer rest; /* looks whether memory can go back to the system */
     bool tree_made, config_made;
     bool draining, fatal;
     int signals;
@@ -121,6 +124,28 @@ void service_destroy(struct service *s)
     free(s);
 }
 
+/* ---- memory after a burst ---- */
+
+static const int64_t REST_NS = INT64_C(5000000000);
+
+static void memory_used_again(void *arg)
+{
+    struct service *s = arg;
+    (void)clock_arm(s->runtime.clock, &s->rest, clock_now(s->runtime.clock) + REST_NS);
+}
+
+static void look_at_memory(struct clock_timer *timer)
+{
+    struct service *s =
+        (struct service *)(void *)((uint8_t *)timer - offsetof(struct service, rest));
+    if (!memory_rested(s->runtime.memory)) {
+        memory_used_again(s);
+        return;
+    }
+    memory_trim(s->runtime.memory);
+    (void)malloc_trim(0);
+}
+
 /* ---- ending ---- */
 
 static void begin_drain(struct service *s)
@@ -207,6 +232,8 @@ int service_run(struct service *s)
     s->runtime.loop = s->loop;
     s->runtime.fatal = fatal;
     s->runtime.fatal_arg = s;
+    s->rest.fire = look_at_memory;
+    memory_on_use(s->runtime.memory, memory_used_again, s);
     log_line(s->runtime.log, SL_LOG_INFO, "Starting sluice %s, pid %d", SLUICE_VERSION, getpid());
     if (graph_start(s->graph, &error) != SL_OK) {
         log_line(s->runtime.log, SL_LOG_ERROR, "Cannot start: %s", error.text);
