@@ -343,6 +343,19 @@ static void encodings_init(struct otlp_http *s, const struct http_config *c)
     }
 }
 
+/* On the loop that exporters send from too, so that a request wakes no other thread on its way; on
+ * a thread of its own where the host has no such loop. */
+static int32_t serve(struct otlp_http *s, const struct http_handler *handler,
+                     const struct http_limits *limits, int32_t fd, sl_error *error)
+{
+    const sl_plugins *plugins = (const sl_plugins *)sl_interface(s->host, SL_PLUGINS);
+    const void *loop = NULL;
+    if (plugins && plugins->load(s->host, HTTP_LOOP_PLUGIN, HTTP_LOOP, &loop, NULL) == SL_OK)
+        return http_thread_start_on((const http_loop *)loop, handler, limits, fd, &s->thread,
+                                    error);
+    return http_thread_start(handler, limits, fd, "otlp-http", &s->thread, error);
+}
+
 int32_t otlp_http_start(const sl_host *host, const struct http_config *config, int32_t fd,
                         struct otlp_http **out, sl_error *error)
 {
@@ -368,7 +381,7 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config, i
     s->body_max = config->max_request_body_size ? config->max_request_body_size : 20971520;
     encodings_init(s, config);
     intake_init(&s->intake, host, "http");
-    int32_t status = http_thread_start(&handler, &limits, fd, "otlp-http", &s->thread, error);
+    int32_t status = serve(s, &handler, &limits, fd, error);
     if (status != SL_OK) {
         free(s);
         return status;
