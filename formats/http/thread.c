@@ -1,5 +1,5 @@
-/* A thread with a loop and an HTTP server. [control] starts, drains and stops it; the rest runs on
- * the thread. */
+/* A thread with a loop and an HTTP server, or such a server on the shared loop. [control] starts,
+ * drains and stops it; the rest runs on the loop's thread. */
 #include "formats/http/thread.h"
 
 #include <errno.h>
@@ -13,7 +13,9 @@ enum { STACK = 512 * 1024 }; /* pages that nobody touches cost nothing */
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_FAILED };
 
 struct http_thread {
-    uv_loop_t loop;
+    const http_loop *shared; /* NULL: the loop is its own */
+    uv_loop_t *loop, own;
+    http_loop_task begin;
     uv_async_t command;
     struct http_server *server;
     struct http_handler handler;
@@ -27,6 +29,7 @@ struct http_thread {
     enum phase phase;
     bool drain, stop; /* wanted */
     bool drain_begun, drained, stop_begun;
+    bool ended; /* nothing of it is open on the loop any more */
     int32_t status;
     sl_error error;
 };
@@ -40,6 +43,22 @@ static void on_drained(void *ctx)
     pthread_mutex_unlock(&t->lock);
 }
 
+static void on_command_closed(uv_handle_t *command)
+{
+    struct http_thread *t = (struct http_thread *)command->data;
+    pthread_mutex_lock(&t->lock);
+    t->ended = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* The last thing of the server's; then the last thing of all. */
+static void on_server_closed(void *ctx)
+{
+    struct http_thread *t = (struct http_thread *)ctx;
+    uv_close((uv_handle_t *)&t->command, on_command_closed);
+}
+
 static void on_command(uv_async_t *command)
 {
     struct http_thread *t = (struct http_thread *)command->data;
@@ -51,46 +70,64 @@ static void on_command(uv_async_t *command)
     pthread_mutex_unlock(&t->lock);
     if (drain)
         http_server_drain(t->server, on_drained, t);
-    if (stop) {
-        http_server_close(t->server, NULL, NULL);
-        uv_close((uv_handle_t *)&t->command, NULL);
-    }
+    if (stop)
+        http_server_close(t->server, on_server_closed, t);
 }
 
 static int32_t set_up(struct http_thread *t, sl_error *error)
 {
     t->command.data = t;
-    int failed = uv_async_init(&t->loop, &t->command, on_command);
-    if (failed)
+    int failed = uv_async_init(t->loop, &t->command, on_command);
+    if (failed) {
+        t->ended = true;
         return sl_fail(error, SL_ERR_IO, "cannot set up a thread's loop: %s", uv_strerror(failed));
-    int32_t status = http_server_create(&t->loop, &t->handler, &t->limits, &t->server, error);
-    if (status == SL_OK) {
-        status = http_server_listen(t->server, t->fd, error);
-        if (status != SL_OK)
-            http_server_close(t->server, NULL, NULL);
     }
+    int32_t status = http_server_create(t->loop, &t->handler, &t->limits, &t->server, error);
+    if (status != SL_OK) {
+        on_server_closed(t);
+        return status;
+    }
+    status = http_server_listen(t->server, t->fd, error);
     if (status != SL_OK)
-        uv_close((uv_handle_t *)&t->command, NULL);
+        http_server_close(t->server, on_server_closed, t);
     return status;
 }
 
-static void *thread_run(void *arg)
+static void begin(struct http_thread *t)
 {
-    struct http_thread *t = (struct http_thread *)arg;
-    (void)pthread_setname_np(pthread_self(), t->name);
     int32_t status = set_up(t, &t->error);
     pthread_mutex_lock(&t->lock);
     t->status = status;
     t->phase = status == SL_OK ? PHASE_RUNNING : PHASE_FAILED;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
-    (void)uv_run(&t->loop, UV_RUN_DEFAULT); /* until nothing is open on it */
+}
+
+static void begin_posted(http_loop_task *task)
+{
+    begin((struct http_thread *)(void *)((uint8_t *)task - offsetof(struct http_thread, begin)));
+}
+
+static void *thread_run(void *arg)
+{
+    struct http_thread *t = (struct http_thread *)arg;
+    (void)pthread_setname_np(pthread_self(), t->name);
+    begin(t);
+    (void)uv_run(t->loop, UV_RUN_DEFAULT); /* until nothing is open on it */
     return NULL;
 }
 
+/* Waits until nothing of it is left on the loop, and frees it. */
 static void thread_free(struct http_thread *t)
 {
-    (void)uv_loop_close(&t->loop);
+    pthread_mutex_lock(&t->lock);
+    while (!t->ended)
+        (void)pthread_cond_wait(&t->changed, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    if (!t->shared) {
+        (void)pthread_join(t->thread, NULL);
+        (void)uv_loop_close(t->loop);
+    }
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->lock);
     free(t);
@@ -111,45 +148,84 @@ static int32_t thread_create(struct http_thread *t)
     return failed ? SL_ERR_NOMEM : SL_OK;
 }
 
-int32_t http_thread_start(const struct http_handler *handler, const struct http_limits *limits,
-                          int fd, const char *name, struct http_thread **out, sl_error *error)
+static struct http_thread *prepare(const struct http_handler *handler,
+                                   const struct http_limits *limits, int fd)
 {
     struct http_thread *t = (struct http_thread *)calloc(1, sizeof *t);
     if (!t)
-        return sl_fail(error, SL_ERR_NOMEM, "no memory for an HTTP server");
-    int failed = uv_loop_init(&t->loop);
-    if (failed) {
-        free(t);
-        return sl_fail(error, SL_ERR_IO, "cannot make a thread's loop: %s", uv_strerror(failed));
-    }
+        return NULL;
+    t->loop = &t->own;
     t->handler = *handler;
     t->limits = *limits;
     t->fd = fd;
     t->error.size = sizeof t->error;
-    (void)snprintf(t->name, sizeof t->name, "%s", name);
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&t->changed, &attr);
     (void)pthread_condattr_destroy(&attr);
     (void)pthread_mutex_init(&t->lock, NULL);
-    if (thread_create(t) != SL_OK) {
-        thread_free(t);
-        return sl_fail(error, SL_ERR_NOMEM, "cannot start a thread");
-    }
+    return t;
+}
+
+/* Of what `begin` has done. */
+static int32_t wait_begun(struct http_thread *t, struct http_thread **out, sl_error *error)
+{
     pthread_mutex_lock(&t->lock);
     while (t->phase == PHASE_STARTING)
         (void)pthread_cond_wait(&t->changed, &t->lock);
     pthread_mutex_unlock(&t->lock);
     if (t->phase == PHASE_FAILED) {
-        (void)pthread_join(t->thread, NULL);
-        int32_t status = t->status;
-        (void)sl_fail(error, status, "%s", t->error.text);
+        int32_t status = sl_fail(error, t->status, "%s", t->error.text);
         thread_free(t);
         return status;
     }
     *out = t;
     return SL_OK;
+}
+
+int32_t http_thread_start(const struct http_handler *handler, const struct http_limits *limits,
+                          int fd, const char *name, struct http_thread **out, sl_error *error)
+{
+    struct http_thread *t = prepare(handler, limits, fd);
+    if (!t)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for an HTTP server");
+    (void)snprintf(t->name, sizeof t->name, "%s", name);
+    int failed = uv_loop_init(&t->own);
+    if (failed || thread_create(t) != SL_OK) {
+        if (!failed)
+            (void)uv_loop_close(&t->own);
+        pthread_cond_destroy(&t->changed);
+        pthread_mutex_destroy(&t->lock);
+        free(t);
+        return failed ? sl_fail(error, SL_ERR_IO, "cannot make a thread's loop: %s",
+                                uv_strerror(failed))
+                      : sl_fail(error, SL_ERR_NOMEM, "cannot start a thread");
+    }
+    return wait_begun(t, out, error);
+}
+
+int32_t http_thread_start_on(const http_loop *shared, const struct http_handler *handler,
+                             const struct http_limits *limits, int fd, struct http_thread **out,
+                             sl_error *error)
+{
+    struct http_thread *t = prepare(handler, limits, fd);
+    if (!t)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for an HTTP server");
+    int32_t status = shared->take(&t->loop, error);
+    if (status != SL_OK) {
+        pthread_cond_destroy(&t->changed);
+        pthread_mutex_destroy(&t->lock);
+        free(t);
+        return status;
+    }
+    t->shared = shared;
+    t->begin.run = begin_posted;
+    shared->post(&t->begin);
+    status = wait_begun(t, out, error);
+    if (status != SL_OK)
+        shared->give();
+    return status;
 }
 
 bool http_thread_drain(struct http_thread *t, uint64_t wait_ms)
@@ -179,10 +255,12 @@ void http_thread_stop(struct http_thread *t)
 {
     if (!t)
         return;
+    const http_loop *shared = t->shared;
     pthread_mutex_lock(&t->lock);
     t->stop = true;
     (void)uv_async_send(&t->command);
     pthread_mutex_unlock(&t->lock);
-    (void)pthread_join(t->thread, NULL);
     thread_free(t);
+    if (shared)
+        shared->give();
 }
