@@ -5,9 +5,12 @@
 #include "tests/support/http_sink.h"
 #include "tests/support/plugin_host.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -450,6 +453,19 @@ static void *send_in_thread(void *arg)
     return (void *)(intptr_t)status;
 }
 
+static void *send_large_in_thread(void *arg)
+{
+    struct fixture *f = arg;
+    const size_t n = 32 << 20;
+    uint8_t *bytes = calloc(1, n);
+    const sl_bytes segment = sl_slice(bytes, n);
+    sl_delivery *d = plugin_host_delivery_of(f->h, SL_TRACES, &segment, 1, 1);
+    const int32_t status = send_one(f, d);
+    plugin_host_end(f->h, d, SL_FAILED, NULL);
+    free(bytes);
+    return (void *)(intptr_t)status;
+}
+
 static void stop_ends_a_send(void **state)
 {
     struct fixture f;
@@ -464,6 +480,128 @@ static void stop_ends_a_send(void **state)
     pthread_join(thread, &status);
     assert_int_equal((intptr_t)status, SL_ERR_SHUTDOWN);
     assert_true(sl_now(&f.h->host) - begun < 20 * S);
+    close_exporter(&f);
+}
+
+static void names_are_resolved(void **state)
+{
+    struct http_sink *sink = http_sink_create(0);
+    char endpoint[64];
+    struct fixture f;
+    (void)state;
+    snprintf(endpoint, sizeof endpoint, "http://localhost:%d", http_sink_port(sink));
+    struct exporter e = defaults(NULL, endpoint);
+    open_on(&f, http_sink_port(sink), &e);
+    f.sink = sink;
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_non_null(strstr(http_sink_seen(sink)->head, "\r\nHost: localhost:"));
+    close_exporter(&f);
+    e.endpoint = sl_str("http://name.invalid:4318");
+    open_on(&f, 0, &e);
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    assert_string_equal(f.send.why, "connection");
+    close_exporter(&f);
+}
+
+static void connections_are_not_kept(void **state)
+{
+    struct exporter e = defaults(NULL, "");
+    struct fixture f;
+    (void)state;
+    e.disable_keep_alives = 1;
+    open_sink(&f, &e);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(send_two(&f), SL_OK);
+        assert_int_equal(http_sink_seen(f.sink)->connections, i);
+    }
+    close_exporter(&f);
+}
+
+enum { MANY = 32 };
+
+struct many {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint32_t ended;
+    int32_t status[MANY];
+};
+
+static void many_ended(void *ctx, int32_t status)
+{
+    struct many *m = ctx;
+    pthread_mutex_lock(&m->mutex);
+    m->status[m->ended++] = status;
+    pthread_cond_signal(&m->changed);
+    pthread_mutex_unlock(&m->mutex);
+}
+
+static void wait_ended(struct many *m, uint32_t n)
+{
+    pthread_mutex_lock(&m->mutex);
+    while (m->ended < n)
+        pthread_cond_wait(&m->changed, &m->mutex);
+    pthread_mutex_unlock(&m->mutex);
+}
+
+static void many_at_once_and_stop(void **state)
+{
+    struct many m = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    sl_delivery *d[MANY];
+    sl_send sends[MANY];
+    struct fixture f;
+    (void)state;
+    open_sink(&f, NULL);
+    const sl_async_send *async = f.type->interface_of(&f.exporter, SL_ASYNC_SEND);
+    assert_non_null(async);
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (i == MANY / 2) {
+            wait_ended(&m, MANY / 2);
+            http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_slice("", 0)});
+        }
+        d[i] = delivery(&f, SL_TRACES, 1);
+        sends[i] = (sl_send){.size = sizeof sends[i], .error.size = sizeof sends[i].error};
+        assert_int_equal(async->begin(&f.exporter, d[i], &sends[i], many_ended, &m), SL_OK);
+    }
+    f.type->stop(&f.exporter);
+    wait_ended(&m, MANY);
+    for (uint32_t i = 0; i < MANY; i++) {
+        assert_int_equal(m.status[i], i < MANY / 2 ? SL_OK : SL_ERR_SHUTDOWN);
+        plugin_host_end(f.h, d[i], SL_FAILED, NULL);
+    }
+    sl_delivery *late = delivery(&f, SL_TRACES, 1);
+    assert_int_equal(async->begin(&f.exporter, late, &sends[0], many_ended, &m), SL_ERR_SHUTDOWN);
+    plugin_host_end(f.h, late, SL_FAILED, NULL);
+    close_exporter(&f);
+}
+
+/* A server that has heard enough says so and closes before it has read the body. */
+static void refused_midway(void **state)
+{
+    static const char refusal[] =
+        "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    char head[100];
+    struct fixture f;
+    pthread_t thread;
+    void *status;
+    (void)state;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    open_on(&f, ntohs(address.sin_port), NULL);
+    assert_int_equal(pthread_create(&thread, NULL, send_large_in_thread, &f), 0);
+    const int connection = accept(fd, NULL, NULL);
+    assert_true(connection >= 0);
+    assert_int_equal(recv(connection, head, sizeof head, MSG_WAITALL), sizeof head);
+    assert_int_equal(send(connection, refusal, sizeof refusal - 1, MSG_NOSIGNAL),
+                     sizeof refusal - 1);
+    (void)shutdown(connection, SHUT_WR);
+    pthread_join(thread, &status);
+    close(connection);
+    close(fd);
+    assert_int_equal((intptr_t)status, SL_ERR_TOO_LARGE);
     close_exporter(&f);
 }
 
@@ -550,6 +688,10 @@ int main(void)
         cmocka_unit_test(deadline_passes),
         cmocka_unit_test(dead_destination_comes_back),
         cmocka_unit_test(stop_ends_a_send),
+        cmocka_unit_test(names_are_resolved),
+        cmocka_unit_test(connections_are_not_kept),
+        cmocka_unit_test(many_at_once_and_stop),
+        cmocka_unit_test(refused_midway),
         cmocka_unit_test(what_is_missing_is_refused),
     };
     const int failed = cmocka_run_group_tests_name("through libcurl", tests, NULL, NULL);
