@@ -293,7 +293,7 @@ static void on_end(void *ctx, struct http_request *rq)
     sl_error error = {.size = sizeof error};
     struct verdict v;
     int32_t status = SL_OK;
-    if (e->compressed && (e->body || rq->length != 0))
+    if (e->compressed)
         status = inflate_body(e, &error);
     if (status == SL_OK && e->body)
         status = h->table->payload_close(h, e->body, e->used, signal, NULL, 0, &error);
