@@ -599,7 +599,7 @@ enum sl_field_flag {
         8, /* known from the OpenTelemetry Collector, without meaning here; `help` says why */
     SL_DEPRECATED = 16,
     SL_INLINE = 32, /* a struct whose keys stand among its parent's */
-    SL_BOUNDED = 64 /* min and max hold; the macros set it where either is given */
+    SL_BOUNDED = 64 /* min and max hold even where both are 0; they hold wherever min < max */
 };
 
 typedef struct sl_list {
@@ -695,7 +695,7 @@ struct sl_field {
     }
 /* Designators for the macros above. */
 #define SL_PRESENT(S, m) .present = SL_OFFSET_(S, m, uint8_t) + 1
-#define SL_RANGE(member, low, high) .flags = SL_BOUNDED, .min.member = (low), .max.member = (high)
+#define SL_RANGE(member, low, high) .min.member = (low), .max.member = (high)
 #define SL_END                                                                                     \
     {                                                                                              \
         .key = NULL                                                                                \
