@@ -252,6 +252,7 @@ int service_run(struct service *s)
     log_line(s->runtime.log, SL_LOG_INFO,
              "Everything is ready. Begin running and processing data.");
     loop_run(s->loop);
+    loop_tick_every(s->loop, 0); /* the loop still runs to close its handles; lanes are gone then */
     return finish(s, __atomic_load_n(&s->fatal, __ATOMIC_ACQUIRE) ? SERVICE_FATAL_ERROR
                                                                   : SERVICE_ENDED);
 }
