@@ -4,7 +4,9 @@
 #include "pipeline/graph/host.h"
 #include "pipeline/graph/lane.h"
 #include "pipeline/graph/sink.h"
+#include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* ---- timers ---- */
 
@@ -15,6 +17,10 @@ static void timer_due(struct lane_task *task)
     struct instance *in = t->instance;
     if (!in->opened || in->lane->closed)
         return;
+    /* set anew, or disarmed, after it had fired */
+    if (!t->at_ns || clock_now(in->component->runtime->clock) < t->at_ns)
+        return;
+    t->at_ns = 0;
     t->due = true; /* fires as soon as the output has room, which a poke finds out */
     lane_poke(in->lane);
 }
@@ -35,9 +41,10 @@ void instance_timer_set(struct instance *in, uint32_t slot, int64_t at_ns)
     struct clock *clock = in->component->runtime->clock;
     t->due = false;
     if (at_ns)
-        (void)clock_arm(clock, &t->clock, at_ns);
-    else if (t->clock.slot)
+        (void)clock_arm(clock, &t->clock, at_ns); /* has room: see clock_reserve */
+    else if (t->at_ns)
         clock_disarm(clock, &t->clock);
+    t->at_ns = at_ns;
 }
 
 void instance_set_ready(struct instance *in, bool ready)
@@ -47,6 +54,22 @@ void instance_set_ready(struct instance *in, bool ready)
         in->refused = false;
         lane_poke(in->lane);
     }
+}
+
+bool instance_job_begins(struct instance *in)
+{
+    pthread_mutex_lock(&in->lane->mutex);
+    const bool begins = !in->lane->closed;
+    in->jobs += begins;
+    pthread_mutex_unlock(&in->lane->mutex);
+    return begins;
+}
+
+void instance_job_ends(struct instance *in)
+{
+    pthread_mutex_lock(&in->lane->mutex);
+    in->jobs--;
+    pthread_mutex_unlock(&in->lane->mutex);
 }
 
 uint64_t *instance_mask(struct instance *in, uint32_t bits)
@@ -74,6 +97,11 @@ static struct instance *instance_create(struct lane *lane, struct component *c, 
         free(in);
         return NULL;
     }
+    if (clock_reserve(c->runtime->clock, INSTANCE_TIMERS)) {
+        holder_deinit(&in->held);
+        free(in);
+        return NULL;
+    }
     host_init(&in->host, c, in);
     in->lane = lane;
     in->component = c;
@@ -92,6 +120,7 @@ static void instance_destroy(struct instance *in)
 {
     if (!in)
         return;
+    clock_unreserve(in->component->runtime->clock, INSTANCE_TIMERS);
     holder_deinit(&in->held);
     free(in->mask);
     free(in);
@@ -201,6 +230,14 @@ static void leave(struct lane *lane)
     lane_poke(lane); /* what came meanwhile goes on */
 }
 
+static bool has_input(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    const bool has = lane->first || lane->tasks;
+    pthread_mutex_unlock(&lane->mutex);
+    return has;
+}
+
 static void drain_instance(struct instance *in, void *arg)
 {
     (void)arg;
@@ -210,8 +247,10 @@ static void drain_instance(struct instance *in, void *arg)
 
 void lane_drain(struct lane *lane)
 {
+    if (lane->closed)
+        return;
     enter(lane);
-    if (!lane->first)
+    if (!has_input(lane))
         each_instance(lane, drain_instance, NULL);
     leave(lane);
 }
@@ -227,9 +266,11 @@ static void count_left(struct instance *in, void *arg)
 bool lane_is_empty(struct lane *lane)
 {
     uint64_t items = 0;
+    if (lane->closed)
+        return true;
     enter(lane);
     each_instance(lane, count_left, &items);
-    const bool empty = !items && !lane->first && !lane->tasks;
+    const bool empty = !items && !has_input(lane);
     leave(lane);
     return empty;
 }
@@ -246,15 +287,39 @@ static uint64_t end_left(struct delivery *d, struct ledger *ledger)
     return items;
 }
 
+/* Blocking work ends on the lane, which nobody else runs any more. */
+static void finish_jobs(struct instance *in)
+{
+    struct lane *lane = in->lane;
+    pthread_mutex_lock(&lane->mutex);
+    while (in->jobs) {
+        struct lane_task *task = lane->tasks;
+        if (task) {
+            lane->tasks = task->next;
+            if (!lane->tasks)
+                lane->last_task = NULL;
+            task->queued = false;
+        }
+        pthread_mutex_unlock(&lane->mutex);
+        if (task)
+            task->run(task);
+        else
+            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        pthread_mutex_lock(&lane->mutex);
+    }
+    pthread_mutex_unlock(&lane->mutex);
+}
+
 static void close_instance(struct instance *in, void *arg)
 {
     uint64_t *items = arg;
     struct clock *clock = in->component->runtime->clock;
-    for (uint32_t t = 0; t < INSTANCE_TIMERS; t++)
-        clock_disarm(clock, &in->timers[t].clock);
+    finish_jobs(in);
     if (in->opened && in->component->type->close)
         lane_call(in, in->component->type->close);
     in->opened = false;
+    for (uint32_t t = 0; t < INSTANCE_TIMERS; t++) /* `close` may have set one, too */
+        clock_disarm(clock, &in->timers[t].clock);
     struct ledger *ledger = &in->component->ledgers[signal_index(in->lane->pipeline->signal)];
     for (struct delivery *d = in->parked_first, *next; d; d = next) {
         next = d->next;
@@ -281,7 +346,6 @@ uint64_t lane_close(struct lane *lane)
     lane->n_input = 0;
     lane->input_bytes = 0;
     lane->waiters = NULL;
-    lane->tasks = lane->last_task = NULL;
     pthread_mutex_unlock(&lane->mutex);
     while (input) {
         struct delivery *next = input->next;

@@ -209,6 +209,7 @@ static void say_durability(struct service *s)
 
 static int finish(struct service *s, int status)
 {
+    loop_tick_every(s->loop, 0);
     s->left = graph_stop(s->graph);
     if (s->left) {
         log_line(s->runtime.log, SL_LOG_WARN,
