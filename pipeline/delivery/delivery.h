@@ -57,8 +57,9 @@ struct fork;
 struct delivery {
     sl_delivery pub;
     uint8_t kind;
-    bool has_bits; /* `claimed` is in use; else all or nothing is claimed */
-    uint16_t reserved;
+    bool has_bits;  /* `claimed` is in use; else all or nothing is claimed */
+    bool first_run; /* was taken from a lane's input, or from where it was parked */
+    uint8_t reserved;
     _Atomic uint32_t open; /* items that have not ended */
     _Atomic uint32_t refs;
     uint32_t n_parts;

@@ -353,6 +353,8 @@ struct blocking_job {
 
 static void job_over(struct blocking_job *job)
 {
+    if (job->instance)
+        instance_job_ends(job->instance);
     component_job_ends(job->component);
     free(job);
 }
@@ -386,6 +388,10 @@ static int32_t h_blocking(const sl_host *h, void (*work)(void *), void (*done)(v
         return SL_ERR_NOMEM;
     *job = (struct blocking_job){
         .component = c, .instance = host_of(h)->instance, .work = work, .done = done, .arg = arg};
+    if (job->instance && !instance_job_begins(job->instance)) {
+        free(job);
+        return SL_ERR_SHUTDOWN;
+    }
     component_job_begins(c);
     if (workers_run(c->runtime->workers, job_run, job)) {
         job_over(job);

@@ -21,6 +21,7 @@ struct instance *lane_current_instance(void)
 
 static void run_at(struct lane *, uint32_t position, struct delivery *);
 static void run_instance(struct instance *, struct delivery *);
+static bool start_worker(struct lane *);
 
 static struct ledger *ledger_of(const struct instance *i)
 {
@@ -71,10 +72,16 @@ static bool has_room_after(struct instance *in)
     return true;
 }
 
+/* The flag tells a handle from one that has ended and left its address to another. */
+static bool is_first_run(const struct lane *lane, const struct delivery *d)
+{
+    return d == lane->current && d->first_run;
+}
+
 static void park(struct instance *in, struct delivery *d)
 {
     struct lane *lane = in->lane;
-    if (d == lane->current) { /* its first run goes on later */
+    if (is_first_run(lane, d)) { /* its first run goes on later */
         d->run = lane->current_run;
         lane->current_run = NULL;
     }
@@ -102,13 +109,18 @@ static void call_process(struct instance *in, struct delivery *d)
 {
     const sl_type *type = in->component->type;
     struct ledger *ledger = ledger_of(in);
+    const uint32_t items = d->pub.items;
+    const bool first_run = is_first_run(in->lane, d);
+    ledger_add(&ledger->received, items);
     int32_t status = delivery_decode(in->component, &d);
     if (status != SL_OK) {
         fail(d, status, "decode", ledger);
         return;
     }
-    const uint32_t items = d->pub.items;
-    ledger_add(&ledger->received, items);
+    if (first_run) { /* also where decoding has put another handle in its place */
+        in->lane->current = d;
+        d->first_run = true;
+    }
     holder_add(&in->held, d);
     struct instance *outer = current_instance;
     current_instance = in;
@@ -219,6 +231,7 @@ static void run_parked(struct instance *in)
         struct delivery *outer = lane->current, *outer_run = lane->current_run;
         lane->current = d;
         lane->current_run = d->run;
+        d->first_run = true;
         d->run = NULL;
         /* what waits behind it must not be overtaken if it is refused again */
         struct delivery *rest = in->parked_first, *last = in->parked_last;
@@ -273,6 +286,7 @@ static void run_one(struct lane *lane, struct delivery *d)
 {
     lane->current = d;
     lane->current_run = d->run;
+    d->first_run = true;
     d->run = NULL;
     run_at(lane, 0, d);
     if (lane->current_run)
@@ -320,9 +334,12 @@ static void run_lane(struct lane *lane, uint32_t turns)
         if (!lane->first || lane->closed)
             break;
         if (!turns) {
-            lane->worker_wanted = true;
-            pthread_cond_signal(&lane->work);
-            break;
+            if (start_worker(lane)) {
+                lane->worker_wanted = true;
+                pthread_cond_signal(&lane->work);
+                break;
+            }
+            turns = UINT32_MAX; /* nobody could take over */
         }
         pthread_mutex_unlock(&lane->mutex);
         const bool room = has_room_at(lane, 0);
@@ -396,8 +413,7 @@ static void kick(struct lane *lane)
         return;
     }
     lane->running = true;
-    /* Without a worker nobody could take over: then the passer-by runs to the end. */
-    run_lane(lane, lane->first && lane->first->next && start_worker(lane) ? TURNS : UINT32_MAX);
+    run_lane(lane, TURNS);
 }
 
 void lane_push(struct lane *lane, struct delivery *d)

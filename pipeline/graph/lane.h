@@ -23,7 +23,8 @@ struct instance_timer {
     struct lane_task task;
     struct instance *instance;
     uint32_t slot;
-    bool due; /* waits for room in the output */
+    int64_t at_ns; /* what the instance asked for; 0: nothing, or it is due */
+    bool due;      /* waits for room in the output */
 };
 
 /* A processor in a lane, or a connector at a lane's end. Everything but `held` belongs to the lane.
@@ -44,6 +45,7 @@ struct instance {
     struct instance_timer timers[INSTANCE_TIMERS];
     uint64_t *mask;
     uint32_t mask_words;
+    uint32_t jobs; /* blocking work that has not ended; guarded by the lane's mutex */
 };
 
 /* Where a lane's last processor forwards to. */
@@ -112,6 +114,10 @@ int32_t lane_forward(struct instance *, struct delivery *);
 void instance_timer_set(struct instance *, uint32_t slot, int64_t at_ns);
 void instance_set_ready(struct instance *, bool ready);
 uint64_t *instance_mask(struct instance *, uint32_t bits);
+
+/* [any] Blocking work of an instance: `close` waits for it, and none begins any more then. */
+bool instance_job_begins(struct instance *);
+void instance_job_ends(struct instance *);
 
 /* [control] Asks instances to forward what they hold; and whether anything is left. */
 void lane_drain(struct lane *);

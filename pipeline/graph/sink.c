@@ -88,7 +88,10 @@ struct sink *sink_create(struct component *c, uint32_t signal)
         (uint64_t)(uintptr_t)s ^ (uint64_t)clock_now(c->runtime->clock) ^ 0x9e3779b97f4a7c15;
     s->attempts = calloc(s->max_consumers, sizeof *s->attempts);
     s->threads = calloc(s->max_consumers, sizeof *s->threads);
-    if (!s->attempts || !s->threads || pthread_mutex_init(&s->mutex, NULL)) {
+    const bool timed = !clock_reserve(c->runtime->clock, s->max_consumers);
+    if (!s->attempts || !s->threads || !timed || pthread_mutex_init(&s->mutex, NULL)) {
+        if (timed)
+            clock_unreserve(c->runtime->clock, s->max_consumers);
         free(s->attempts);
         free(s->threads);
         free(s);
@@ -113,6 +116,7 @@ void sink_destroy(struct sink *s)
         free(s->waiters);
         s->waiters = next;
     }
+    clock_unreserve(s->component->runtime->clock, s->max_consumers);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mutex);
     free(s->attempts);
@@ -447,6 +451,9 @@ static void *consume(void *arg)
             s->idle--;
             continue;
         }
+        /* `idle` counts a woken thread until it runs: what came in the meantime woke nobody else */
+        if (s->due || (s->first && s->free))
+            call_consumer(s);
         pthread_mutex_unlock(&s->mutex);
         poke(wake);
         int32_t status = prepare(a);

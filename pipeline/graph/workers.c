@@ -15,6 +15,7 @@ struct workers {
     pthread_cond_t wake;
     struct job *first, *last;
     uint32_t n, idle, max;
+    uint32_t queued; /* an idle thread that was woken counts as idle until it runs */
     bool stopping;
     pthread_t threads[];
 };
@@ -47,6 +48,7 @@ static void *run(void *arg)
         w->first = job->next;
         if (!w->first)
             w->last = NULL;
+        w->queued--;
         pthread_mutex_unlock(&w->mutex);
         job->work(job->arg);
         free(job);
@@ -63,7 +65,7 @@ int workers_run(struct workers *w, void (*work)(void *), void *arg)
         return -1;
     *job = (struct job){.work = work, .arg = arg};
     pthread_mutex_lock(&w->mutex);
-    if (!w->idle && w->n < w->max) {
+    if (w->queued >= w->idle && w->n < w->max) {
         pthread_attr_t attr;
         pthread_attr_init(&attr);
         /* libraries that plugins load on these threads want a real stack */
@@ -82,6 +84,7 @@ int workers_run(struct workers *w, void (*work)(void *), void *arg)
     else
         w->first = job;
     w->last = job;
+    w->queued++;
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->mutex);
     return 0;

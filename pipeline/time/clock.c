@@ -11,7 +11,7 @@ struct clock {
     bool is_virtual;
     int64_t now_ns; /* virtual time */
     struct clock_timer **heap;
-    uint32_t n, room;
+    uint32_t n, room, reserved;
     struct clock_timer *firing;
     pthread_t runner;
     void (*wake)(void *);
@@ -118,19 +118,46 @@ static void take_out(struct clock *c, struct clock_timer *t)
     }
 }
 
+enum { SPARE = 8 }; /* timers of the process itself, for which nothing is reserved */
+
+/* Mutex held. */
+static int make_room(struct clock *c, uint32_t n)
+{
+    if (n <= c->room)
+        return 0;
+    const uint32_t room = n < 16 ? 16 : n < c->room * 2 ? c->room * 2 : n;
+    struct clock_timer **heap = realloc(c->heap, room * sizeof *heap);
+    if (!heap)
+        return -1;
+    c->heap = heap;
+    c->room = room;
+    return 0;
+}
+
+int clock_reserve(struct clock *c, uint32_t n)
+{
+    pthread_mutex_lock(&c->mutex);
+    const int status = make_room(c, c->reserved + n + SPARE);
+    if (!status)
+        c->reserved += n;
+    pthread_mutex_unlock(&c->mutex);
+    return status;
+}
+
+void clock_unreserve(struct clock *c, uint32_t n)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->reserved -= n;
+    pthread_mutex_unlock(&c->mutex);
+}
+
 int clock_arm(struct clock *c, struct clock_timer *t, int64_t due_ns)
 {
     pthread_mutex_lock(&c->mutex);
     const int64_t next = c->n ? c->heap[0]->due_ns : INT64_MAX;
-    if (!t->slot && c->n == c->room) {
-        const uint32_t room = c->room ? c->room * 2 : 16;
-        struct clock_timer **heap = realloc(c->heap, room * sizeof *heap);
-        if (!heap) {
-            pthread_mutex_unlock(&c->mutex);
-            return -1;
-        }
-        c->heap = heap;
-        c->room = room;
+    if (!t->slot && make_room(c, c->n + 1)) {
+        pthread_mutex_unlock(&c->mutex);
+        return -1;
     }
     t->due_ns = due_ns;
     if (!t->slot)

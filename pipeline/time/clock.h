@@ -24,8 +24,12 @@ void clock_on_wake(struct clock *, void (*wake)(void *), void *arg);
 int64_t clock_now(struct clock *);
 int64_t clock_wall(struct clock *);
 
-/* Arms, or moves, the timer. `fire` runs once, on the thread that runs the clock, without a lock.
- */
+/* Keeps room for `n` more timers, so that arming them cannot fail; nonzero: no memory. */
+int clock_reserve(struct clock *, uint32_t n);
+void clock_unreserve(struct clock *, uint32_t n);
+
+/* Arms, or moves, the timer. Nonzero: no memory for one that no room was reserved for. `fire`
+ * runs once, on the thread that runs the clock, without a lock. */
 int clock_arm(struct clock *, struct clock_timer *, int64_t due_ns);
 /* Disarms it; when this returns, `fire` is not running and will not run. Not from within `fire`. */
 void clock_disarm(struct clock *, struct clock_timer *);
