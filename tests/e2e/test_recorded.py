@@ -1,0 +1,60 @@
+"""What really instrumented programs in three languages sent, replayed over both transports: it comes out
+byte for byte. So do requests with unknown fields at every level."""
+import unittest
+
+from harness import otlp, wire
+from harness.through import SIGNALS, Through
+
+
+class Recorded(Through):
+    def test_replayed_over_both_transports(self):
+        self.open()
+        self.close(self.send_all({signal: otlp.recorded(signal) for signal in SIGNALS}))
+
+    def test_unknown_fields_at_every_level(self):
+        self.open()
+        requests = {}
+        for signal in SIGNALS:
+            descriptor = otlp.SIGNALS[signal].request.DESCRIPTOR
+            requests[signal] = [wire.with_unknown_fields(descriptor, body)
+                                for body in otlp.recorded(signal)[::8]]
+        self.close(self.send_all(requests))
+
+
+class Merged(Through):
+    """The same with the batch processor, which lists and cuts bytes, and must not change an item."""
+
+    def recorded_with_unknown_fields(self):
+        requests = {}
+        for signal in SIGNALS:
+            descriptor = otlp.SIGNALS[signal].request.DESCRIPTOR
+            requests[signal] = [wire.with_unknown_fields(descriptor, body) if i % 4 == 0 else body
+                                for i, body in enumerate(otlp.recorded(signal))]
+        return requests
+
+    def test_merging(self):
+        batch = {"batch": {"timeout": "50ms", "send_batch_size": 400}}
+        self.open(processors=batch)
+        sent = self.send_all(self.recorded_with_unknown_fields(), compressions=(None,))
+        page = self.close_items(sent)
+        merged = len(otlp.read_frames(self.file("logs.proto")))
+        self.assertLess(merged, len(sent["logs"]))
+        self.assertGreater(page.sum("otelcol_processor_batch_timeout_trigger_send", processor="batch"), 0)
+        self.assertGreater(
+            page.sum("otelcol_processor_batch_batch_size_trigger_send", processor="batch"), 0)
+
+    def test_splitting(self):
+        batch = {"batch": {"timeout": "50ms", "send_batch_size": 37, "send_batch_max_size": 37}}
+        self.open(processors=batch)
+        sent = self.send_all(self.recorded_with_unknown_fields(), compressions=(None,))
+        self.close_items(sent, most=37)
+
+    def test_two_lanes(self):
+        batch = {"batch": {"timeout": "50ms", "send_batch_size": 100, "send_batch_max_size": 150}}
+        self.open(processors=batch, lanes=2)
+        sent = self.send_all(self.recorded_with_unknown_fields(), compressions=(None,))
+        self.close_items(sent, most=150)
+
+
+if __name__ == "__main__":
+    unittest.main()
