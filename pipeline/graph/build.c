@@ -1,6 +1,7 @@
 /* Building the graph from the service's config: types are found and loaded, components made,
  * pipelines joined. Control thread; every problem is reported, not only the first. */
 #include "pipeline/graph/build.h"
+#include "pipeline/config/nearest.h"
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/plugins/loader.h"
@@ -29,18 +30,36 @@ static struct component *made(const struct graph *g, const struct service_compon
     return NULL;
 }
 
+/* No plugin has the type: which name was meant? */
+static void report_unknown(const struct graph *g, const struct service_component *sc,
+                           const sl_error *error, struct config_diagnostics *d)
+{
+    struct nearest near = nearest_to(sl_str(sc->type));
+    for (uint32_t i = 0; i < plugin_registry_files(g->runtime->registry); i++) {
+        const struct plugin_file *f = plugin_registry_at(g->runtime->registry, i);
+        for (uint32_t t = 0; t < f->n_types; t++)
+            if (f->types[t].kind == sc->kind)
+                nearest_try(&near, f->types[t].name);
+    }
+    const bool hint = error->code == SL_ERR_NOT_FOUND && near.found;
+    diagnostics_add(d, CONFIG_ERROR, sc->at, "%s \"%s\": %s%s%s%s", service_kind_name(sc->kind),
+                    sc->id, error->text, hint ? " (nearest: \"" : "", hint ? near.found : "",
+                    hint ? "\")" : "");
+}
+
+/* Where the pipelines are wrong, nobody knows which components are used: then all are checked. */
 static void make_components(struct graph *g, const struct service_config *s,
                             struct config_diagnostics *d)
 {
+    const bool all = diagnostics_failed(d);
     for (uint32_t i = 0; i < s->n_components; i++) {
         const struct service_component *sc = &s->components[i];
-        if (!sc->used)
+        if (!sc->used && !all)
             continue;
         sl_error error = {.size = sizeof error};
         const sl_type *type = find_type(g->runtime, sc->kind, sl_str(sc->type), 0, &error);
         if (!type) {
-            diagnostics_add(d, CONFIG_ERROR, sc->at, "%s \"%s\": %s", service_kind_name(sc->kind),
-                            sc->id, error.text);
+            report_unknown(g, sc, &error, d);
             continue;
         }
         struct component *c = component_create(g, g->runtime, type, sc, d);

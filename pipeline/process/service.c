@@ -76,8 +76,10 @@ static int32_t prepare(struct service *s, const struct service_options *o,
     if (status != SL_OK)
         return status;
     s->config_made = true;
+    /* Of a config that is wrong there, the components are looked at too, so that all is said at
+     * once; the graph is not made. */
     status = service_init(&s->config, &s->tree, NULL, d);
-    if (status != SL_OK)
+    if (status != SL_OK && status != SL_ERR_INVALID)
         return status;
     const struct runtime_options options = {
         .memory_limit = s->config.memory_limit ? s->config.memory_limit : default_memory_limit(),
