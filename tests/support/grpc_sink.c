@@ -77,7 +77,8 @@ static void record(struct grpc_sink *s, const struct reception *r)
             copy(seen->user_agent, sizeof seen->user_agent, m->value);
     }
     const bool gzip = r->message->data.raw.compression == GRPC_COMPRESS_GZIP;
-    strcpy(seen->encoding_of_message, gzip ? "gzip" : "identity");
+    (void)snprintf(seen->encoding_of_message, sizeof seen->encoding_of_message, "%s",
+                   gzip ? "gzip" : "identity");
     free(seen->body);
     if (!grpc_byte_buffer_reader_init(&reader, r->message))
         abort();

@@ -58,7 +58,7 @@ static void open_debug(struct fixture *f, uint32_t verbosity, bool logger)
     f->config.at = calloc(1, f->type->config_size);
     assert_non_null(f->config.at);
     ((sl_base *)(void *)f->config.at)->host = &f->h->host;
-    strcpy(f->path, "/tmp/sluice-debug-XXXXXX");
+    (void)snprintf(f->path, sizeof f->path, "/tmp/sluice-debug-XXXXXX");
     const int fd = mkstemp(f->path);
     assert_true(fd >= 0);
     close(fd);

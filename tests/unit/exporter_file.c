@@ -41,7 +41,7 @@ static void open_file(struct fixture *f, struct exporter exporter)
 {
     *f = (struct fixture){
         .h = plugin_host_create(), .type = sluice_plugin.types[0], .exporter = exporter};
-    strcpy(f->directory, "/tmp/sluice-file-XXXXXX");
+    (void)snprintf(f->directory, sizeof f->directory, "/tmp/sluice-file-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     snprintf(f->path, sizeof f->path, "%s/out", f->directory);
 }
