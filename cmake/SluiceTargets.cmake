@@ -66,13 +66,19 @@ function(sluice_plugin name)
     endif()
 endfunction()
 
-# sluice_unit_test(NAME SOURCES a.c ... [LIBS ...] [ARGS ...])
+# sluice_unit_test(NAME SOURCES a.c ... [LIBS ...] [ARGS ...] [CONCURRENT]): CONCURRENT where several
+# threads run, so that ThreadSanitizer looks at it; the target concurrent_tests is all of those.
+add_custom_target(concurrent_tests)
 function(sluice_unit_test name)
-    cmake_parse_arguments(A "" "" "SOURCES;LIBS;ARGS" ${ARGN})
+    cmake_parse_arguments(A "CONCURRENT" "" "SOURCES;LIBS;ARGS" ${ARGN})
     add_executable(test_${name} ${A_SOURCES})
     set_target_properties(test_${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/unit)
     target_link_libraries(test_${name} PRIVATE ${A_LIBS} cmocka sluice_flags)
     add_test(NAME unit.${name} COMMAND test_${name} ${A_ARGS})
     set_tests_properties(unit.${name} PROPERTIES TIMEOUT 120 LABELS unit)
+    if(A_CONCURRENT)
+        set_property(TEST unit.${name} APPEND PROPERTY LABELS concurrent)
+        add_dependencies(concurrent_tests test_${name})
+    endif()
 endfunction()
