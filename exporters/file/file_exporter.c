@@ -24,11 +24,21 @@ static int32_t flush(void *context, const uint8_t *at, size_t n)
     return output_write(context, at, n);
 }
 
-static int32_t write_json(struct output *o, const sl_payload *payload)
+static int32_t write_json(const sl_host *h, struct output *o, const sl_payload *payload)
 {
     const unsigned signal = (unsigned)__builtin_ctz(payload->signal);
+    const sl_bytes *segments = payload->segments;
+    uint32_t n = payload->n_segments;
     struct json_out out;
+    sl_bytes whole;
     int32_t status = SL_OK;
+    if (!(payload->flags & SL_PAYLOAD_ALIGNED)) { /* such as what was split */
+        status = h->table->payload_flatten(h, payload, &whole);
+        segments = &whole;
+        n = 1;
+    }
+    if (status != SL_OK)
+        return status;
     if (!o->schemas[signal])
         status = json_schema_create(descriptor_of(signal), &o->schemas[signal]);
     if (status != SL_OK)
@@ -36,7 +46,7 @@ static int32_t write_json(struct output *o, const sl_payload *payload)
     status = json_out_init(&out, UINT64_MAX, flush, o);
     if (status != SL_OK)
         return status;
-    status = json_write(o->schemas[signal], payload->segments, payload->n_segments, &out, o->error);
+    status = json_write(o->schemas[signal], segments, n, &out, o->error);
     if (status == SL_OK) {
         *json_out_reserve(&out, 1) = '\n';
         json_out_commit(&out, 1);
@@ -73,7 +83,8 @@ static int32_t send_to_file(void *component, sl_delivery *delivery, sl_send *sen
     pthread_mutex_lock(&o->mutex);
     int32_t status = output_begin(o, send->deadline_ns, &send->error);
     if (status == SL_OK) {
-        status = e->format == FORMAT_PROTO ? write_proto(o, payload) : write_json(o, payload);
+        status = e->format == FORMAT_PROTO ? write_proto(o, payload)
+                                           : write_json(sl_host_of(e), o, payload);
         if (status != SL_OK)
             output_undo(o);
     }
