@@ -112,7 +112,7 @@ static bool needs_affinity(const struct pipeline *p)
  * requests, and never a large part of the budget. */
 static uint64_t input_limit(const struct runtime *r, uint32_t n_lanes)
 {
-    const uint64_t usual = UINT64_C(4) << 20;
+    const uint64_t usual = UINT64_C(16) << 20;
     const uint64_t budget = memory_limit(r->memory);
     const uint64_t share = budget ? budget / 16 / n_lanes : usual;
     return share < usual ? (share ? share : 1) : usual;

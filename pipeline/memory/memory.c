@@ -3,6 +3,8 @@
 #include "pipeline/memory/memory.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 enum {
     SMALLEST_SHIFT = 9, /* 512 B */
@@ -30,6 +32,26 @@ struct memory {
     pthread_mutex_t mutex;
     struct free_buffer *free[CLASSES];
 };
+
+/* Large buffers are mapped by themselves: what is freed between them cannot keep them from going
+ * back to the system, and they do not break up the heap. */
+static const uint64_t MAPPED_FROM = UINT64_C(128) << 10;
+
+static uint8_t *buffer_allocate(uint64_t size)
+{
+    if (size < MAPPED_FROM)
+        return malloc(size);
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static void buffer_free(void *buffer, uint64_t size)
+{
+    if (size < MAPPED_FROM)
+        free(buffer);
+    else if (buffer)
+        (void)munmap(buffer, size);
+}
 
 static uint64_t class_size(uint32_t class)
 {
@@ -94,7 +116,7 @@ void memory_give_back(struct memory *m, uint64_t bytes)
 bool memory_takes_in(const struct memory *m, uint64_t bytes)
 {
     const uint64_t used = memory_used(m);
-    return !m->limit || (used + bytes >= bytes && used + bytes <= m->limit - m->limit / 8);
+    return !m->limit || (used + bytes >= bytes && used + bytes <= m->limit - m->limit / 4);
 }
 
 uint8_t *memory_buffer_take(struct memory *m, uint64_t bytes, uint64_t *capacity)
@@ -112,10 +134,10 @@ uint8_t *memory_buffer_take(struct memory *m, uint64_t bytes, uint64_t *capacity
         pthread_mutex_unlock(&m->mutex);
     }
     if (!memory_reserve(m, size)) {
-        free(buffer);
+        buffer_free(buffer, size);
         return NULL;
     }
-    if (!buffer && !(buffer = malloc(size)))
+    if (!buffer && !(buffer = buffer_allocate(size)))
         memory_give_back(m, size);
     *capacity = size;
     atomic_fetch_add_explicit(&m->taken, 1, memory_order_relaxed);
@@ -158,27 +180,23 @@ void memory_buffer_give(struct memory *m, uint8_t *buffer, uint64_t capacity)
         pthread_mutex_unlock(&m->mutex);
         return;
     }
-    free(buffer);
+    buffer_free(buffer, capacity);
 }
 
 void memory_trim(struct memory *m)
 {
-    struct free_buffer *all = NULL;
+    struct free_buffer *all[CLASSES];
     pthread_mutex_lock(&m->mutex);
-    for (uint32_t class = 0; class < CLASSES; class ++) {
-        while (m->free[class]) {
-            struct free_buffer *f = m->free[class];
-            m->free[class] = f->next;
-            f->next = all;
-            all = f;
-        }
-    }
+    memcpy(all, m->free, sizeof all);
+    memset(m->free, 0, sizeof m->free);
     atomic_store_explicit(&m->pooled, 0, memory_order_relaxed);
     pthread_mutex_unlock(&m->mutex);
-    while (all) {
-        struct free_buffer *next = all->next;
-        free(all);
-        all = next;
+    for (uint32_t class = 0; class < CLASSES; class ++) {
+        while (all[class]) {
+            struct free_buffer *next = all[class]->next;
+            buffer_free(all[class], class_size(class));
+            all[class] = next;
+        }
     }
 }
 
