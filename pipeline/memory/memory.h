@@ -20,8 +20,9 @@ void memory_destroy(struct memory *);
 bool memory_reserve(struct memory *, uint64_t bytes);
 void memory_give_back(struct memory *, uint64_t bytes);
 
-/* Is there room for `bytes` of new data? What comes in may use three quarters of the budget; the rest
- * is for those who must work on what is inside already to let it go, and for what libraries keep. */
+/* Is there room for `bytes` of new data? What comes in may use three quarters of the budget; the
+ * rest is for those who must work on what is inside already to let it go, and for what libraries
+ * keep. */
 bool memory_takes_in(const struct memory *, uint64_t bytes);
 
 /* A buffer of at least `bytes`; *capacity gets its real size, which is what was reserved. */
