@@ -28,6 +28,7 @@ static struct ledger *ledger_of(const struct instance *i)
     return &i->component->ledgers[signal_index(i->lane->pipeline->signal)];
 }
 
+/* Where a lane cannot be remembered (SL_ERR_NOMEM) it rather overshoots than waits for ever. */
 static bool outputs_have_room(struct lane *lane)
 {
     const struct pipeline *p = lane->pipeline;
@@ -41,7 +42,7 @@ static bool outputs_have_room(struct lane *lane)
         if (o->instance->parked_first || o->instance->shut || o->instance->refused)
             return false;
         for (uint32_t s = 0; s < SIGNALS; s++)
-            if (outlet_room(&o->instance->component->outlets[s], NULL, lane) != SL_OK)
+            if (outlet_room(&o->instance->component->outlets[s], NULL, lane) == SL_ERR_FULL)
                 return false;
     }
     return true;
@@ -67,7 +68,7 @@ static bool has_room_after(struct instance *in)
     if (in->position < in->lane->pipeline->n_processors)
         return has_room_at(in->lane, in->position + 1);
     for (uint32_t s = 0; s < SIGNALS; s++)
-        if (outlet_room(&in->component->outlets[s], NULL, in->lane) != SL_OK)
+        if (outlet_room(&in->component->outlets[s], NULL, in->lane) == SL_ERR_FULL)
             return false;
     return true;
 }
