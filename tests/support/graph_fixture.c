@@ -28,9 +28,9 @@ static char *text_of(struct config_diagnostics *d)
 static bool make(struct fixture *f, const char *yaml, uint64_t memory_limit, char **text)
 {
     memset(f, 0, sizeof *f);
-    char *source = malloc(strlen(yaml) + 8);
-    assert_non_null(source);
-    (void)sprintf(source, "yaml:%s", yaml);
+    char *source = NULL;
+    if (asprintf(&source, "yaml:%s", yaml) < 0)
+        fail_msg("no memory");
     const char *const configs[] = {source};
     const struct config_sources sources = {.configs = configs, .n_configs = 1};
     struct config_diagnostics d;
