@@ -188,41 +188,56 @@ static void order_pipelines(struct graph *g, const struct service_config *s,
     }
 }
 
-static int32_t ack_of_pipeline(const struct pipeline *p)
+/* What the answer to a sender waits for; of several branches the highest counts. */
+enum {
+    ANSWER_SYNC,   /* exporters without a queue alone: their result, as in the Collector */
+    ANSWER_QUEUED, /* something rests in between, and nobody asked to wait for it */
+    ANSWER_WAITED  /* an exporter that was told to have the sender wait */
+};
+
+static int32_t answer_of_exporter(const struct component *c)
 {
-    int32_t ack = SL_ACK_TAKEN;
-    bool holds = false;
-    for (uint32_t i = 0; i < p->n_processors; i++)
-        holds |= (p->processors[i]->type->flags & SL_HOLDS) != 0;
-    for (uint32_t i = 0; i < p->n_exporters; i++) {
-        const struct component *c = p->exporters[i];
-        if (c->kind == SL_KIND_connector) {
-            for (uint32_t s = 0; s < SIGNALS; s++)
-                if (c->outlets[s].ack > ack)
-                    ack = c->outlets[s].ack;
-            continue;
-        }
-        /* An exporter without a queue answers at once; the sender waits for that, as it does in the
-         * Collector, unless a processor lets the data rest in between. */
-        const bool explicit = (c->type->flags & SL_QUEUE) != 0;
-        if (c->exporter->sending_queue.wait_for_result && (explicit || !holds))
-            ack = SL_ACK_SETTLED;
-    }
-    return ack;
+    if (!(c->type->flags & SL_QUEUE))
+        return ANSWER_SYNC;
+    return c->exporter->sending_queue.wait_for_result ? ANSWER_WAITED : ANSWER_QUEUED;
 }
 
+static int32_t answer_of_pipeline(const struct pipeline *p)
+{
+    int32_t most = ANSWER_SYNC;
+    for (uint32_t i = 0; i < p->n_processors; i++)
+        if (p->processors[i]->type->flags & SL_HOLDS)
+            most = ANSWER_QUEUED;
+    for (uint32_t i = 0; i < p->n_exporters; i++) {
+        const struct component *c = p->exporters[i];
+        const bool is_exporter = c->kind == SL_KIND_exporter;
+        for (uint32_t s = 0; s < (is_exporter ? 1 : SIGNALS); s++) {
+            const int32_t answer = is_exporter ? answer_of_exporter(c) : c->outlets[s].ack;
+            most = answer > most ? answer : most;
+        }
+    }
+    return most;
+}
+
+/* A file beside a queue is not waited for: the sender would wait for the queue's destination too,
+ * which may be dead. Until the end `ack` holds the answer's kind. */
 static void decide_acks(struct graph *g)
 {
     for (uint32_t i = g->n_pipelines; i--;) { /* those that are fed first */
         const struct pipeline *p = g->order[i];
-        const int32_t ack = ack_of_pipeline(p);
+        const int32_t answer = answer_of_pipeline(p);
         for (uint32_t k = 0; k < g->n_components; k++) {
             struct outlet *o = &g->components[k]->outlets[signal_index(p->signal)];
             for (uint32_t n = 0; n < o->n; n++)
-                if (o->pipelines[n] == p && ack > o->ack)
-                    o->ack = ack;
+                if (o->pipelines[n] == p && answer > o->ack)
+                    o->ack = answer;
         }
     }
+    for (uint32_t k = 0; k < g->n_components; k++)
+        for (uint32_t s = 0; s < SIGNALS; s++) {
+            struct outlet *o = &g->components[k]->outlets[s];
+            o->ack = o->n && o->ack != ANSWER_QUEUED ? SL_ACK_SETTLED : SL_ACK_TAKEN;
+        }
 }
 
 bool pipeline_feeds(const struct pipeline *from, const struct pipeline *to)

@@ -3,6 +3,7 @@
 #include "pipeline/graph/lane.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/telemetry/ids.h"
+#include "pipeline/telemetry/log.h"
 
 static void set(struct metrics *m, const struct metric_def *def, const struct metric_label *labels,
                 uint32_t n, uint64_t value)
@@ -124,4 +125,6 @@ void publish(struct graph *g, struct runtime *r)
     set(r->metrics, metric_id(METRIC_BUDGET_LIMIT), NULL, 0, memory_limit(r->memory));
     set(r->metrics, metric_id(METRIC_BUDGET_USED), NULL, 0, memory_used(r->memory));
     set(r->metrics, metric_id(METRIC_BUDGET_POOLED), NULL, 0, memory_pooled(r->memory));
+    set(r->metrics, metric_id(METRIC_LOG_SUPPRESSED), NULL, 0, log_sampled_out(r->log));
+    set(r->metrics, metric_id(METRIC_SERIES_REFUSED), NULL, 0, metrics_refused(r->metrics));
 }
