@@ -32,7 +32,7 @@ class Graph(EndToEnd):
             # no pipeline takes metrics
             answer = client.send("metrics", otlp.points(range(3)))
             self.assertFalse(answer.ok or answer.retryable, answer)
-        page = self.finish(sluice)
+        page = self.finish_empty(sluice)
         for name in "abc":
             self.assertEqual(self.arrived(name), sorted(2 * list(range(50))))
         self.assertEqual(self.arrived("logs", "logs"), sorted(2 * list(range(7))))
@@ -146,7 +146,7 @@ class Graph(EndToEnd):
                 wait_until(lambda: len(load.acknowledged) > 5000, "acknowledgements", 30)
                 load.stop()
                 self.assertEqual((load.odd, load.lost, load.refusals), ([], [], []))
-                page = self.finish(sluice)
+                page = self.finish_empty(sluice)
                 self.assertEqual(self.arrived(name), sorted(load.acknowledged))
                 n = len(load.acknowledged)
                 self.assertEqual(page.sum("otelcol_processor_incoming_items", processor="batch"), n)

@@ -18,6 +18,7 @@ class Budget(EndToEnd):
         self.to = self.http_destination()
         self.to.usually = HANG
         exporter = {"endpoint": self.to.endpoint, "timeout": "0s",
+                    "retry_on_failure": {"initial_interval": "50ms", "max_interval": "100ms"},
                     "sending_queue": {"queue_size": 1000000, "num_consumers": 2}, **keys}
         return self.sluice(self.config(
             self.all_signals(exporters="otlphttp", processors="batch"), {"otlphttp": exporter},

@@ -1,6 +1,6 @@
 """What the OTLP receiver refuses, how, and what that costs."""
 import gzip
-import http.client
+import re
 import socket
 import threading
 import unittest
@@ -185,19 +185,14 @@ class Http(Receiver):
         host, port = self.sluice_.http().split(":")
         good, bad = otlp.spans([1]), b"bad"
         text = b"".join(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
-                        b"Content-Length: %d\r\n\r\n%s" % (len(b), b) for b in (good, bad, good))
+                        b"Connection: %s\r\nContent-Length: %d\r\n\r\n%s" % (c, len(b), b)
+                        for b, c in ((good, b"keep-alive"), (bad, b"keep-alive"), (good, b"close")))
         with socket.create_connection((host, int(port)), timeout=10) as s:
             s.sendall(text)
-            statuses = []
-            for _ in range(3):
-                answer = http.client.HTTPResponse(s)
-                answer.begin()
-                answer.read()
-                statuses.append(answer.status)
-                if answer.will_close:
-                    break
-        self.assertEqual(statuses, [200, 400, 200][:len(statuses)])
-        self.assertGreaterEqual(len(statuses), 1)
+            heard = b""
+            while more := s.recv(65536):
+                heard += more
+        self.assertEqual(re.findall(rb"HTTP/1.1 (\d+)", heard), [b"200", b"400", b"200"])
 
 
 class Grpc(Receiver):

@@ -99,6 +99,11 @@ class EndToEnd(unittest.TestCase):
             self.assertIn(NOTHING_LEFT, sluice.lines[-1].text)
         return page
 
+    def finish_empty(self, sluice):
+        """Waits until nothing is held, then stops it."""
+        sluice.wait_metrics(lambda p: p.sum("sluice_held_items") == 0, "everything to leave")
+        return self.finish(sluice)
+
     def check_log(self, sluice):
         for line in sluice.lines:
             self.assertNotRegex(line.text, r"Sanitizer|runtime error:|Assertion|SUMMARY:",

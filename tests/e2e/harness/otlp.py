@@ -1,4 +1,5 @@
 """OTLP's three signals: their messages, requests made for tests, and what the file exporter wrote."""
+import functools
 import json
 import lzma
 import struct
@@ -142,18 +143,20 @@ def _canonical(value):
     return json.dumps(value, sort_keys=True)
 
 
+@functools.lru_cache(maxsize=1024)
+def _expected(signal, data):
+    """With all numbers as float, as those of read_lines()."""
+    return _canonical(json.loads(_canonical(as_json(signal, data)), parse_int=float))
+
+
 def json_difference(signal, sent, lines):
     """None where the lines are the sent requests in some order, else the first difference."""
-    expected = sorted((as_json(signal, data) for data in sent), key=_comparable)
-    found = sorted(lines, key=_comparable)
+    expected = sorted(_expected(signal, data) for data in sent)
+    found = sorted(_canonical(line) for line in lines)
     if len(expected) != len(found):
         return f"{len(expected)} requests were sent, {len(found)} lines are there"
-    return next((d for d in (unlike(b, a) for a, b in zip(expected, found)) if d), None)
-
-
-def _comparable(value):
-    """An order that does not tell 1 from 1.0."""
-    return _canonical(json.loads(_canonical(value), parse_int=float))
+    return next((unlike(json.loads(b, parse_int=float), json.loads(a, parse_int=float))
+                 for a, b in zip(expected, found) if a != b), None)
 
 
 # ---- recorded traffic ----

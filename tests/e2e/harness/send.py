@@ -48,8 +48,7 @@ class Grpc:
 
     def call(self, method, data, timeout=20, metadata=()):
         try:
-            body = self._channel.unary_unary(method)(data, timeout=timeout, metadata=metadata,
-                                                     wait_for_ready=True)
+            body = self._channel.unary_unary(method)(data, timeout=timeout, metadata=metadata)
             return Answer(True, "OK", body=body)
         except grpc.RpcError as e:
             trailers = dict(e.trailing_metadata() or ())

@@ -42,10 +42,6 @@ class Through(EndToEnd):
         yield "otlphttp", self.http_to.bodies(signal)
         yield "otlphttp/plain", self.http_plain.bodies(signal)
 
-    def _finish_empty(self):
-        self.through.wait_metrics(lambda p: p.sum("sluice_held_items") == 0, "everything to leave")
-        return self.finish(self.through)
-
     def _check_counts(self, page, sent):
         for signal, requests in sent.items():
             n = sum(self.count(signal, r) for r in requests)
@@ -71,7 +67,7 @@ class Through(EndToEnd):
 
     def close(self, sent):
         """Byte for byte, request for request; `sent`: signal to requests."""
-        page = self._finish_empty()
+        page = self.finish_empty(self.through)
         self._check_counts(page, sent)
         for signal, requests in sent.items():
             self.assertTrue(requests, signal)
@@ -91,7 +87,7 @@ class Through(EndToEnd):
 
     def close_items(self, sent, most=None):
         """Item for item, where a processor may merge and split; no request has more than `most`."""
-        page = self._finish_empty()
+        page = self.finish_empty(self.through)
         self._check_counts(page, sent)
         for signal, requests in sent.items():
             expected = wire.items(signal, *requests)
