@@ -119,29 +119,69 @@ INLINE bool plain_value(struct pass *pass, const uint8_t *p, size_t n, const uin
     return true;
 }
 
-/* The same, or a list of plain values. */
-static __attribute__((noinline)) bool any_value(struct pass *pass, const uint8_t *p,
-                                                const uint8_t *end)
+/* Steps from the start of a KeyValue that ends at `stop` to its value, which is then all that is
+ * left of it. NULL: not known. */
+INLINE const uint8_t *past_key(struct pass *pass, const uint8_t *p, const uint8_t *stop)
 {
-    size_t n;
-    if (p == end || *p != 0x2a) {
-        return plain_value(pass, p, left(p, end), end);
+    size_t bytes;
+    if (left(p, stop) < 2 || p[0] != 0x0a) { /* key */
+        return NULL;
     }
-    p = length(pass, p + 1, end, &n); /* array_value */
-    if (!p || p + n != end || pass->max_depth < 2) {
-        return false;
+    p = length(pass, p + 1, stop, &bytes);
+    if (!p || bytes == left(p, stop) || p[bytes] != 0x12) { /* value */
+        return NULL;
     }
-    while (p < end) {
-        if (*p != 0x0a) {
+    p = length(pass, p + bytes + 1, stop, &bytes);
+    return p && p + bytes == stop ? p : NULL;
+}
+
+/* The same, or lists and maps of such values. */
+static __attribute__((noinline)) bool any_value(struct pass *pass, const uint8_t *p,
+                                                const uint8_t *stop)
+{
+    enum { NESTED_MAX = 8 };
+    struct {
+        const uint8_t *end;
+        bool map;
+    } in[NESTED_MAX];
+    uint32_t level = 0; /* lists and maps that p is in */
+    for (;;) {
+        size_t n;
+        if (p < stop && (*p == 0x2a || *p == 0x32)) { /* array_value, kvlist_value */
+            const bool map = *p == 0x32;
+            p = length(pass, p + 1, stop, &n);
+            if (!p || p + n != stop || level == NESTED_MAX || level + 2 > pass->max_depth) {
+                return false;
+            }
+            in[level].end = stop;
+            in[level++].map = map;
+        } else {
+            if (!plain_value(pass, p, left(p, stop), stop)) {
+                return false;
+            }
+            p = stop;
+        }
+        while (level > 0 && p == in[level - 1].end) {
+            level--;
+        }
+        if (level == 0) {
+            return true;
+        }
+        if (*p != 0x0a) { /* values */
             return false;
         }
-        p = length(pass, p + 1, end, &n); /* values */
-        if (!p || !plain_value(pass, p, n, end)) {
+        p = length(pass, p + 1, in[level - 1].end, &n);
+        if (!p) {
             return false;
         }
-        p += n;
+        stop = p + n;
+        if (in[level - 1].map) {
+            p = past_key(pass, p, stop);
+            if (!p) {
+                return false;
+            }
+        }
     }
-    return true;
 }
 
 /* Calls outside get a pass of their own, so that the count can stay in a register here. */
@@ -157,16 +197,8 @@ INLINE bool value(struct pass *pass, const uint8_t *p, const uint8_t *end)
 static __attribute__((noinline)) bool any_attribute(struct pass *pass, const uint8_t *at, size_t n)
 {
     const uint8_t *const stop = at + n;
-    size_t bytes;
-    if (n < 2 || at[0] != 0x0a) { /* key */
-        return false;
-    }
-    at = length(pass, at + 1, stop, &bytes);
-    if (!at || bytes == left(at, stop) || at[bytes] != 0x12) { /* value */
-        return false;
-    }
-    at = length(pass, at + bytes + 1, stop, &bytes);
-    return at && at + bytes == stop && any_value(pass, at, stop);
+    at = past_key(pass, at, stop);
+    return at && any_value(pass, at, stop);
 }
 
 INLINE bool attribute(struct pass *pass, const uint8_t *at, size_t n, const uint8_t *end)
@@ -183,7 +215,8 @@ INLINE bool attribute(struct pass *pass, const uint8_t *at, size_t n, const uint
                 return true;
             }
         }
-        if (LIKELY(v[0] == 0x12 && v[1] == bytes && (bytes == 0 || v[2] != 0x2a))) {
+        if (LIKELY(v[0] == 0x12 && v[1] == bytes &&
+                   (bytes == 0 || (v[2] != 0x2a && v[2] != 0x32)))) {
             return plain_value(pass, v + 2, bytes, end);
         }
     }

@@ -3,8 +3,8 @@
  *
  * What makes it quick: texts are not looked at one by one. The pass notes how many bytes above 0x7f
  * stand where they may (ids, times, numbers, long lengths); if the whole message has no more of
- * them, every text is ASCII. Whatever is rare - other texts, maps as values, unknown fields - is
- * left to the thorough check, which alone finds fault. */
+ * them, every text is ASCII. Whatever is rare - other texts, values nested deep, unknown fields -
+ * is left to the thorough check, which alone finds fault. */
 #ifndef SLUICE_FORMATS_OTLP_CHECK_FAST_H
 #define SLUICE_FORMATS_OTLP_CHECK_FAST_H
 #include "formats/otlp/layout.h"

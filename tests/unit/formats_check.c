@@ -436,6 +436,34 @@ static void test_depth(void **state)
 }
 
 /* A million levels would take a terabyte to write honestly; the lengths can lie, though. */
+/* {a: ["x", 1], b: {c: "y"}}: known quickly as deep as it may be, and the two checks agree on it
+ * with any byte changed to any other. */
+static void test_maps(void **state)
+{
+    (void)state;
+    static const char map[] =
+        "\x4a\x2c\x0a\x01\x6b\x12\x27\x32\x25"
+        "\x0a\x10\x0a\x01\x61\x12\x0b\x2a\x09\x0a\x03\x0a\x01\x78\x0a\x02\x18\x01"
+        "\x0a\x11\x0a\x01\x62\x12\x0c\x32\x0a\x0a\x08\x0a\x01\x63\x12\x03\x0a\x01\x79";
+    uint8_t changed[sizeof map - 1];
+    memcpy(changed, map, sizeof changed);
+    assert_true(otlp_check_fast(OTLP_SPAN, changed, sizeof changed, 3));
+    assert_false(otlp_check_fast(OTLP_SPAN, changed, sizeof changed, 2));
+    for (size_t i = 0; i < sizeof changed; i++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            const struct otlp_limits limits = {.max_depth = 2 + byte % 2};
+            struct otlp_checked checked;
+            sl_error error = {.size = sizeof error};
+            sl_writer w;
+            changed[i] = (uint8_t)byte;
+            check(SL_TRACES, in_span(&w, 0, sl_slice(changed, sizeof changed)), &limits, &checked,
+                  &error);
+            free(w.at);
+        }
+        changed[i] = (uint8_t)map[i];
+    }
+}
+
 static void test_depth_bomb_with_false_lengths(void **state)
 {
     (void)state;
@@ -600,6 +628,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wrong_byte_anywhere),
         cmocka_unit_test(test_counting_high_bytes),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_maps),
         cmocka_unit_test(test_depth_bomb_with_false_lengths),
         cmocka_unit_test(test_large_counts),
         cmocka_unit_test(test_metrics),
