@@ -279,6 +279,25 @@ INLINE const uint8_t *span_head(struct pass *pass, const uint8_t *p, const uint8
     return p;
 }
 
+/* The same for log records: time, severity, its text, and a body that is a text. */
+INLINE const uint8_t *log_head(struct pass *pass, const uint8_t *p, const uint8_t *end)
+{
+    enum { TIME = 0x09, SEVERITY = 0x10, SEVERITY_TEXT = 0x1a, BODY = 0x2a, STRING = 0x0a };
+    if (UNLIKELY(left(p, end) < 32 || p[0] != TIME || p[9] != SEVERITY || p[10] >= 0x80)) {
+        return p;
+    }
+    pass->high += high_in_8(p + 1);
+    p += 11;
+    if (LIKELY(p[0] == SEVERITY_TEXT && p[1] < 0x80 && left(p, end) >= 2u + p[1] + 4)) {
+        p += 2 + p[1];
+        if (LIKELY(p[0] == BODY && p[1] < 0x80 && p[1] >= 2 && left(p, end) >= 2u + p[1] &&
+                   p[2] == STRING && p[3] == p[1] - 2)) {
+            p += 2 + p[1];
+        }
+    }
+    return p;
+}
+
 /* Numbers in one run of bytes. */
 INLINE bool packed(struct pass *pass, const uint8_t *p, size_t n, uint8_t kind)
 {
@@ -309,6 +328,8 @@ INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, co
     const struct otlp_field *fields = otlp_layout[type];
     if (level == 0 && type == OTLP_SPAN) {
         p = span_head(pass, p, end);
+    } else if (level == 0 && type == OTLP_LOG_RECORD) {
+        p = log_head(pass, p, end);
     }
     while (p < end) {
         const uint8_t tag = *p;

@@ -435,7 +435,6 @@ static void test_depth(void **state)
     }
 }
 
-/* A million levels would take a terabyte to write honestly; the lengths can lie, though. */
 /* {a: ["x", 1], b: {c: "y"}}: known quickly as deep as it may be, and the two checks agree on it
  * with any byte changed to any other. */
 static void test_maps(void **state)
@@ -464,6 +463,7 @@ static void test_maps(void **state)
     }
 }
 
+/* A million levels would take a terabyte to write honestly; the lengths can lie, though. */
 static void test_depth_bomb_with_false_lengths(void **state)
 {
     (void)state;
