@@ -298,6 +298,24 @@ INLINE const uint8_t *log_head(struct pass *pass, const uint8_t *p, const uint8_
     return p;
 }
 
+/* Is this what most log records end with: flags, ids, time observed? */
+INLINE bool log_tail(struct pass *pass, const uint8_t *p, const uint8_t *end)
+{
+    enum { SIZE = 42, FLAGS = 0x45, TRACE_ID = 0x104a, SPAN_ID = 0x0852, OBSERVED = 0x59 };
+    uint16_t trace_id, span_id;
+    if (left(p, end) != SIZE) {
+        return false;
+    }
+    memcpy(&trace_id, p + 5, sizeof trace_id);
+    memcpy(&span_id, p + 23, sizeof span_id);
+    if (p[0] != FLAGS || trace_id != TRACE_ID || span_id != SPAN_ID || p[33] != OBSERVED) {
+        return false;
+    }
+    pass->high += high_in_4(p + 1) + high_in_8(p + 7) + high_in_8(p + 15) + high_in_8(p + 25) +
+                  high_in_8(p + 34);
+    return true;
+}
+
 /* Numbers in one run of bytes. */
 INLINE bool packed(struct pass *pass, const uint8_t *p, size_t n, uint8_t kind)
 {
@@ -332,6 +350,9 @@ INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, co
         p = log_head(pass, p, end);
     }
     while (p < end) {
+        if (level == 0 && type == OTLP_LOG_RECORD && log_tail(pass, p, end)) {
+            return true;
+        }
         const uint8_t tag = *p;
         uint32_t number = tag >> 3;
         if (UNLIKELY(tag >= 0x80)) { /* fields 16 and up */
