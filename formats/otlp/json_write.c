@@ -42,7 +42,7 @@ struct frame {
     size_t merged_size;
     struct slot *slots; /* one a field; valid where `seen` has its bit */
     uint32_t seen;
-    uint32_t todo; /* fields still to be looked at */
+    uint32_t pending; /* fields still to be looked at */
     bool comma;
     const struct json_field *list; /* the array of objects that is being written, or NULL */
     size_t list_left;
@@ -163,7 +163,7 @@ static struct frame *push(struct walk *w, const struct json_message *message, sl
 static void begin(struct walk *w, struct frame *f)
 {
     note_all(w, f);
-    f->todo = f->seen | f->message->always;
+    f->pending = f->seen | f->message->always;
     *json_out_reserve(w->out, 1) = '{';
     json_out_commit(w->out, 1);
 }
@@ -404,9 +404,9 @@ static void step(struct walk *w)
     struct frame *f = &w->frames[w->depth - 1];
     if (f->list) {
         list_step(w, f);
-    } else if (f->todo) {
-        uint32_t i = (uint32_t)__builtin_ctz(f->todo);
-        f->todo &= f->todo - 1;
+    } else if (f->pending) {
+        uint32_t i = (uint32_t)__builtin_ctz(f->pending);
+        f->pending &= f->pending - 1;
         field_write(w, f, i);
     } else {
         put(w, '}');
