@@ -133,7 +133,7 @@ static const sl_field memory_fields[] = {
     {.key = "limit",
      .kind = SL_FIELD_SIZE,
      .offset = offsetof(struct service_settings, memory.limit),
-     .help = "Bytes that all data in the process may take; 0: three quarters of what there is."},
+     .help = "Bytes that all data in the process may take; 0: 512 MiB, or half of what there is."},
     SL_END};
 static const sl_struct memory_struct = {sizeof(struct service_settings), 0, memory_fields};
 
