@@ -652,6 +652,26 @@ struct sl_field {
     uint32_t reserved;
 };
 
+/* Do min and max hold for the field? */
+static inline bool sl_field_is_bounded(const sl_field *f)
+{
+    if (f->flags & SL_BOUNDED)
+        return true;
+    switch (f->kind) {
+    case SL_FIELD_U32:
+    case SL_FIELD_U64:
+    case SL_FIELD_SIZE:
+        return f->min.u < f->max.u;
+    case SL_FIELD_I64:
+    case SL_FIELD_DURATION:
+        return f->min.i < f->max.i;
+    case SL_FIELD_F64:
+        return f->min.f < f->max.f;
+    default:
+        return false;
+    }
+}
+
 #ifndef __cplusplus
 /* The member's C type is checked: a field declared `int` does not compile as SL_U32. In each macro
  * the key is the member's name and more designators may follow the help text:

@@ -36,7 +36,6 @@ struct binder {
 const char *bind_path(const struct binder *b, const struct config_node *node, char *out);
 
 void bind_default(const sl_field *f, uint8_t *base);
-bool bind_is_bounded(const sl_field *f);
 /* Fills the member of a field that is no struct, list of structs, union or raw; `node` is not of
  * kind null, unless for a TEXT. */
 void bind_scalar(struct binder *b, const sl_field *f, uint8_t *base,

@@ -67,25 +67,6 @@ void bind_default(const sl_field *f, uint8_t *base)
 
 /* ---- bounds -------------------------------------------------------------------------------- */
 
-bool bind_is_bounded(const sl_field *f)
-{
-    if (f->flags & SL_BOUNDED)
-        return true;
-    switch (f->kind) {
-    case SL_FIELD_U32:
-    case SL_FIELD_U64:
-    case SL_FIELD_SIZE:
-        return f->min.u < f->max.u;
-    case SL_FIELD_I64:
-    case SL_FIELD_DURATION:
-        return f->min.i < f->max.i;
-    case SL_FIELD_F64:
-        return f->min.f < f->max.f;
-    default:
-        return false;
-    }
-}
-
 static void write_number(const sl_field *f, sl_number v, char *out)
 {
     switch (f->kind) {
@@ -124,7 +105,7 @@ static bool is_open_above(const sl_field *f)
 const char *bind_bounds(const sl_field *f, char *out)
 {
     out[0] = '\0';
-    if (!bind_is_bounded(f))
+    if (!sl_field_is_bounded(f))
         return out;
     char low[48], high[48];
     write_number(f, f->min, low);
@@ -140,7 +121,7 @@ const char *bind_bounds(const sl_field *f, char *out)
 
 static bool within(const sl_field *f, sl_number v)
 {
-    if (!bind_is_bounded(f))
+    if (!sl_field_is_bounded(f))
         return true;
     switch (f->kind) {
     case SL_FIELD_F64:
@@ -252,7 +233,7 @@ static void bind_number(struct binder *b, const sl_field *f, uint8_t *m,
                    "\"%s\" of %s wants %s, found text; remove the quotes, and let ${...} be "
                    "the whole value",
                    bind_path(b, n, path), b->what, wanted);
-    } else if (rc == SL_ERR_TOO_LARGE && bind_is_bounded(f)) {
+    } else if (rc == SL_ERR_TOO_LARGE && sl_field_is_bounded(f)) {
         refuse_bounds(b, f, n);
     } else if (rc == SL_ERR_TOO_LARGE && f->kind != SL_FIELD_I64 && n->text.p[0] != '-') {
         char path[BIND_PATH], shown[SHOWN + 16];

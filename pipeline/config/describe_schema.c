@@ -92,7 +92,7 @@ static void print_type(FILE *out, const struct table_item *item)
     }
     bool number = f->kind == SL_FIELD_U32 || f->kind == SL_FIELD_U64 || f->kind == SL_FIELD_I64 ||
                   f->kind == SL_FIELD_F64;
-    if (number && bind_is_bounded(f)) {
+    if (number && sl_field_is_bounded(f)) {
         print_number(out, f, "minimum", f->min);
         print_number(out, f, "maximum", f->max);
     } else if (f->kind == SL_FIELD_U32 || f->kind == SL_FIELD_U64) {

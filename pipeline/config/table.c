@@ -96,7 +96,7 @@ static int32_t check_bounds(const sl_field *f, sl_error *error)
     if (!ordered)
         return sl_fail(error, SL_ERR_INVALID, "key \"%s\": the lower bound is above the upper one",
                        f->key);
-    if (bind_is_bounded(f) && !within && !(f->flags & SL_REQUIRED))
+    if (sl_field_is_bounded(f) && !within && !(f->flags & SL_REQUIRED))
         return sl_fail(error, SL_ERR_INVALID, "key \"%s\": the default is out of bounds", f->key);
     return SL_OK;
 }

@@ -87,28 +87,9 @@ static bool fits(uint32_t struct_size, uint32_t first, uint32_t offset, uint64_t
     return offset >= first && (uint64_t)offset + size <= struct_size && offset % align == 0;
 }
 
-static bool is_bounded(const sl_field *f)
-{
-    if (f->flags & SL_BOUNDED)
-        return true;
-    switch (f->kind) {
-    case SL_FIELD_U32:
-    case SL_FIELD_U64:
-    case SL_FIELD_SIZE:
-        return f->min.u < f->max.u;
-    case SL_FIELD_I64:
-    case SL_FIELD_DURATION:
-        return f->min.i < f->max.i;
-    case SL_FIELD_F64:
-        return f->min.f < f->max.f;
-    default:
-        return false;
-    }
-}
-
 static int32_t check_bounds(const sl_field *f, sl_error *error)
 {
-    bool ok = true, bounded = is_bounded(f), optional = !(f->flags & SL_REQUIRED);
+    bool ok = true, bounded = sl_field_is_bounded(f), optional = !(f->flags & SL_REQUIRED);
     switch (f->kind) {
     case SL_FIELD_BOOL:
         ok = !bounded && f->def.u <= 1;
