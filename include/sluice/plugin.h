@@ -8,12 +8,15 @@
  * CONCEPTS
  *   payload    immutable, counted bytes of one signal: OTLP protobuf, or a codec's encoding. It has
  *              `items` records (spans, metric points, log records) numbered 0..items-1 in wire
- * order. delivery   a payload, its metadata, and the debt for its items. It has one owner at a
- * time. piece      {delivery, first, count}: names items and their bytes. claim      to settle an
- * item with an outcome, or to hand it on in a derived delivery. Each item of a delivery is claimed
- * exactly once. component  one entry of the config file, `type/name`.   instance: a processor's
- * state in a lane. lane       a place where a pipeline's processors run one after another. A lane
- * is symbolic: it may move between operating system threads, but never runs twice at the same time.
+ *              order.
+ *   delivery   a payload, its metadata, and the debt for its items. It has one owner at a time.
+ *   piece      {delivery, first, count}: names items and their bytes.
+ *   claim      to settle an item with an outcome, or to hand it on in a derived delivery. Each item
+ *              of a delivery is claimed exactly once.
+ *   component  one entry of the config file, `type/name`.
+ *   instance   a processor's state in a lane.
+ *   lane       a place where a pipeline's processors run one after another. A lane is symbolic: it
+ *              may move between operating system threads, but never runs twice at the same time.
  *   emitter    whoever offers new deliveries: a receiver, a connector.
  *
  * LIFE OF A COMPONENT
@@ -26,26 +29,30 @@
  *      all lanes at once, and must treat it as read-only.
  *   6. `drain`: take in nothing new, finish or hand on what is held, until the deadline.
  *   7. `close`, then `stop`, then `destroy`. What an instance still owns after `close` is settled
- * by the host as failed. `stop` and `destroy` are legal from every state; `stop` also repeatedly.
+ *      by the host as failed. `stop` and `destroy` are legal from every state; `stop` also
+ *      repeatedly.
  *
- *        create -> CREATED --start--> RUNNING --drain--> DRAINING --stop--> STOPPED --destroy-->
- * gone
+ *        create -> CREATED --start--> RUNNING --drain--> DRAINING --stop--> STOPPED --destroy--> gone
  *                     \_______________ stop, destroy: legal from every state ___________/
  *
  * WHO OWNS A DELIVERY `d` AND A PAYLOAD `p`
- *   call                         after SL_OK                   after any other status
- *   type->process(inst, d)       the plugin owns d             the host keeps d. SL_ERR_FULL: it
- * comes again once the instance is ready; REJECTED, INVALID, TOO_LARGE: settled as rejected;
- *                                                              others: settled as failed. Only
- * legal while nothing of d is claimed. type->send(comp, d, s)       the host owns d throughout;
- * what `send` leaves unclaimed ends as its status says (see sl_type.send) sl_offer(h, p, ...) the
- * host owns p               the caller keeps p sl_forward(h, d)             d is gone, always;
- * SL_ERR_FULL says: taken, but pause until on_ready sl_finish(h, d, oc, why)     d is gone; items
- * not yet claimed are settled as oc. Cannot fail sl_settle(h, d, a, n, oc, y) items a..a+n-1 are
- * claimed    nothing is claimed sl_derive(h, pieces, ...)    pieces are claimed, the       nothing
- * is claimed; a payload passed in child is the caller's         stays the caller's sl_select(h, d,
- * keep, why)   d is gone                     the caller keeps d, nothing is claimed
+ *   call                         after SL_OK                  after any other status
+ *   type->process(inst, d)       the plugin owns d            the host keeps d (see below)
+ *   type->send(comp, d, s)       the host owns d throughout; what `send` leaves unclaimed ends as
+ *                                its status says (see sl_type.send)
+ *   sl_offer(h, p, ...)          the host owns p              the caller keeps p
+ *   sl_forward(h, d)             d is gone, always; SL_ERR_FULL says: taken, but pause until on_ready
+ *   sl_finish(h, d, oc, why)     d is gone; items not yet claimed are settled as oc. Cannot fail
+ *   sl_settle(h, d, a, n, oc, y) items a..a+n-1 are claimed   nothing is claimed
+ *   sl_derive(h, pieces, ...)    the pieces are claimed, a    nothing is claimed; a payload passed
+ *                                payload passed in is the     in stays the caller's
+ *                                child's
+ *   sl_select(h, d, keep, why)   d is gone                    the caller keeps d, nothing is claimed
  *   sl_drop_payload(h, d)        the bytes are given back, the debt for the items stays
+ *
+ *   A status of `process` other than SL_OK is legal only while nothing of d is claimed.
+ *   SL_ERR_FULL: d comes again once the instance is ready. REJECTED, INVALID, TOO_LARGE: d is settled
+ *   as rejected. All others: d is settled as failed.
  *   A handle ends only by forward, finish or select; claiming its last item does not free it.
  *   Deliveries without items never reach a plugin.
  *
@@ -557,6 +564,31 @@ typedef struct sl_journal_note {
     int32_t (*append)(const sl_host *, sl_bytes key, sl_bytes note); /* [lane] */
     void (*forget)(const sl_host *, sl_bytes key);                   /* [lane] */
 } sl_journal_note;
+
+/* An extension's own: checks who sends. A receiver fetches it by the name in its key
+ * `auth: {authenticator: basicauth/prod}`. */
+#define SL_AUTH_SERVER "sluice.auth_server/1"
+typedef struct sl_auth_server {
+    uint32_t size;
+    uint32_t reserved;
+    void *self; /* first argument of the call */
+    /* [any] Never blocks. `headers`: a request's, names in lower case. SL_OK: `identity` gets what
+     * is to be put into the delivery's metadata, such as "auth.subject", or NULL; the caller unrefs
+     * it. SL_ERR_DENIED: the text may be shown to the sender, and names no secret. */
+    int32_t (*authenticate)(void *self, const sl_meta_entry *headers, uint32_t n,
+                            const sl_metadata **identity, sl_error *);
+} sl_auth_server;
+
+/* An extension's own: proves to a destination who sends. */
+#define SL_AUTH_CLIENT "sluice.auth_client/1"
+typedef struct sl_auth_client {
+    uint32_t size;
+    uint32_t reserved;
+    void *self; /* first argument of the call */
+    /* [any] Never blocks. The headers to add to a request, names in lower case; asked for each
+     * request, as they may change. The caller unrefs the list, and shows no value of it. */
+    int32_t (*headers)(void *self, const sl_metadata **, sl_error *);
+} sl_auth_client;
 
 /* What the whole process says of itself; for health checks and status pages. */
 #define SL_PROCESS "sluice.process/1"
