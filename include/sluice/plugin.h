@@ -311,7 +311,8 @@ struct sl_host_table {
 
     /* [any] An optional interface of the host, or NULL. Lives as long as the component. */
     const void *(*interface_of_host)(const sl_host *, const char *id);
-    /* [control, lane] An interface of another component, by its config name ("basicauth/prod"). */
+    /* [control, lane] An interface of another component, by its config name ("basicauth/prod"), or
+     * NULL. Extensions are made before all others: theirs are there from `prepare` on. */
     const void *(*interface_of_component)(const sl_host *, const char *name, const char *id);
     /* [any] Memory that is accounted to the component; NULL when there is none. Aligned to 16. */
     void *(*allocate)(const sl_host *, size_t n);
@@ -571,22 +572,27 @@ typedef struct sl_journal_note {
 typedef struct sl_auth_server {
     uint32_t size;
     uint32_t reserved;
-    void *self; /* first argument of the call */
-    /* [any] Never blocks. `headers`: a request's, names in lower case. SL_OK: `identity` gets what
-     * is to be put into the delivery's metadata, such as "auth.subject", or NULL; the caller unrefs
-     * it. SL_ERR_DENIED: the text may be shown to the sender, and names no secret. */
+    void *self;            /* first argument of the call */
+    const char *header;    /* what carries the credentials, in lower case: never to be kept */
+    const char *challenge; /* for WWW-Authenticate, `Basic realm="x"`; NULL: none */
+    /* [any] May compute a slow hash, but waits for nobody. `headers`: a request's, names in lower
+     * case. SL_OK: `identity` gets what is to be put into the delivery's metadata, keys that begin
+     * with "auth." such as "auth.username", or NULL; the caller unrefs it. SL_ERR_DENIED: the text
+     * may be shown to the sender, and names no secret. SL_ERR_UNAVAILABLE, SL_ERR_NOMEM: it cannot
+     * be told now; the sender may try again. */
     int32_t (*authenticate)(void *self, const sl_meta_entry *headers, uint32_t n,
                             const sl_metadata **identity, sl_error *);
 } sl_auth_server;
 
-/* An extension's own: proves to a destination who sends. */
+/* An extension's own: proves to a destination who sends. An exporter fetches it likewise. */
 #define SL_AUTH_CLIENT "sluice.auth_client/1"
 typedef struct sl_auth_client {
     uint32_t size;
     uint32_t reserved;
     void *self; /* first argument of the call */
-    /* [any] Never blocks. The headers to add to a request, names in lower case; asked for each
-     * request, as they may change. The caller unrefs the list, and shows no value of it. */
+    /* [any] Never blocks. The headers to add to a request, in place of its own of the same names;
+     * names in lower case. Asked for each request, as they may change. The caller unrefs the list,
+     * and shows no value of it. */
     int32_t (*headers)(void *self, const sl_metadata **, sl_error *);
 } sl_auth_client;
 

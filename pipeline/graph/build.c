@@ -47,24 +47,32 @@ static void report_unknown(const struct graph *g, const struct service_component
                     hint ? "\")" : "");
 }
 
-/* Where the pipelines are wrong, nobody knows which components are used: then all are checked. */
+static void make_component(struct graph *g, const struct service_component *sc,
+                           struct config_diagnostics *d)
+{
+    sl_error error = {.size = sizeof error};
+    const sl_type *type = find_type(g->runtime, sc->kind, sl_str(sc->type), 0, &error);
+    if (!type) {
+        report_unknown(g, sc, &error, d);
+        return;
+    }
+    struct component *c = component_create(g, g->runtime, type, sc, d);
+    if (c)
+        g->components[g->n_components++] = c;
+}
+
+/* Extensions first, because others look for their interfaces in `prepare`. Where the pipelines are
+ * wrong, nobody knows which components are used: then all are checked. */
 static void make_components(struct graph *g, const struct service_config *s,
                             struct config_diagnostics *d)
 {
     const bool all = diagnostics_failed(d);
-    for (uint32_t i = 0; i < s->n_components; i++) {
-        const struct service_component *sc = &s->components[i];
-        if (!sc->used && !all)
-            continue;
-        sl_error error = {.size = sizeof error};
-        const sl_type *type = find_type(g->runtime, sc->kind, sl_str(sc->type), 0, &error);
-        if (!type) {
-            report_unknown(g, sc, &error, d);
-            continue;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < s->n_components; i++) {
+            const struct service_component *sc = &s->components[i];
+            if ((sc->used || all) && (sc->kind == SL_KIND_extension) == (pass == 0))
+                make_component(g, sc, d);
         }
-        struct component *c = component_create(g, g->runtime, type, sc, d);
-        if (c)
-            g->components[g->n_components++] = c;
     }
 }
 
