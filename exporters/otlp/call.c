@@ -81,8 +81,8 @@ void calls_destroy(struct client *c)
         c->all = call->next;
         grpc_metadata_array_destroy(&call->initial);
         grpc_metadata_array_destroy(&call->trailing);
-        gzip_writer_destroy(call->gzip);
-        gzip_buffer_deinit(&call->packed);
+        packer_destroy(call->packer);
+        pack_buffer_deinit(&call->packed);
         gzip_reader_destroy(call->gunzip);
         free(call);
     }

@@ -1,7 +1,8 @@
 /* The config keys of the OTLP/gRPC exporter and what is checked about them. Control thread. */
 #include "exporters/otlp/exporter.h"
 
-static const char *const compressions[] = {"gzip", "none", "", "snappy", "zstd", NULL};
+static const char *const compressions[] = {
+    "gzip", "none", "", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4", NULL};
 const char *const balancer_names[] = {"round_robin", "pick_first", NULL};
 
 static const int64_t S = INT64_C(1000000000);
@@ -22,7 +23,7 @@ const sl_field exporter_fields[] = {
             "or unix:.",
             .flags = SL_REQUIRED),
     SL_ENUM(struct exporter, compression, compressions,
-            "gzip or none; snappy and zstd are not in this version."),
+            "gzip or none; gRPC's C core can send nothing else."),
     SL_STRUCT(struct exporter, tls, &client_tls_struct, "How the connection is secured."),
     SL_MAP(struct exporter, headers, "Headers that are sent with each request.",
            .flags = SL_SECRET),
@@ -170,9 +171,10 @@ int32_t exporter_prepare(void *component, sl_error *error)
         return sl_fail(error, SL_ERR_UNSUPPORTED,
                        "TLS is not supported by this version; set tls.insecure: true to send in "
                        "plain text");
-    if (e->compression == COMPRESS_SNAPPY || e->compression == COMPRESS_ZSTD)
+    if (e->compression >= COMPRESS_REFUSED)
         return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "compression: %s is not supported by this version; use gzip or none",
+                       "compression: gRPC's C core cannot announce %s to the server; use gzip or "
+                       "none, or the exporter otlphttp",
                        compressions[e->compression]);
     if (e->keepalive_set && e->keepalive.time < 10 * S)
         sl_log(

@@ -5,6 +5,7 @@
 #define SLUICE_EXPORTERS_OTLP_EXPORTER_H
 #include "exporters/otlp_client/client.h"
 #include "formats/compress/gzip.h"
+#include "formats/compress/pack.h"
 #include "formats/grpc/loop.h"
 
 #include <pthread.h>
@@ -12,7 +13,7 @@
 
 enum { SIGNALS = 4 };
 
-enum compression { COMPRESS_GZIP, COMPRESS_NONE, COMPRESS_EMPTY, COMPRESS_SNAPPY, COMPRESS_ZSTD };
+enum compression { COMPRESS_GZIP, COMPRESS_NONE, COMPRESS_EMPTY, COMPRESS_REFUSED /* the rest */ };
 
 struct keepalive {
     int64_t time, timeout;
@@ -47,8 +48,8 @@ struct call {
     grpc_loop_event ended; /* the tag on the loop's queue */
     struct client *client;
     struct call *next_free, *next;
-    struct gzip_writer *gzip; /* made when first needed */
-    struct gzip_buffer packed;
+    struct packer *packer; /* made when first needed */
+    struct pack_buffer packed;
     struct gzip_reader *gunzip; /* likewise */
     grpc_metadata_array initial, trailing;
     grpc_call *running; /* client's mutex, as the next */

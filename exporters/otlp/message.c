@@ -75,19 +75,19 @@ static int32_t plain(struct client *c, const sl_payload *payload, grpc_byte_buff
  */
 static int32_t packed(struct call *call, const sl_payload *payload, grpc_byte_buffer **message)
 {
-    if (!call->gzip)
-        call->gzip = gzip_writer_create(GZIP_FASTEST);
-    if (!call->gzip)
+    if (!call->packer)
+        call->packer = packer_create(PACK_GZIP, PACK_FASTEST);
+    if (!call->packer)
         return SL_ERR_NOMEM;
-    const int32_t status = gzip_compress(call->gzip, payload->segments, payload->n_segments,
-                                         UINT32_MAX, &call->packed);
+    const int32_t status = packer_pack(call->packer, payload->segments, payload->n_segments,
+                                       UINT32_MAX, &call->packed);
     if (status != SL_OK)
         return status;
     grpc_slice slice = grpc_slice_from_copied_buffer((const char *)call->packed.at, call->packed.n);
     *message = grpc_raw_compressed_byte_buffer_create(&slice, 1, GRPC_COMPRESS_GZIP);
     grpc_slice_unref(slice);
     if (call->packed.capacity > PACKED_KEPT)
-        gzip_buffer_deinit(&call->packed);
+        pack_buffer_deinit(&call->packed);
     return SL_OK;
 }
 

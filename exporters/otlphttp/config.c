@@ -6,15 +6,15 @@
 
 #define SECONDS_MAX INT64_C(86400000000000)
 
-static const char *const compressions[] = {"gzip", "none",    "",    "zstd", "snappy",
-                                           "zlib", "deflate", "lz4", NULL};
+const char *const exporter_compressions[] = {
+    "gzip", "none", "", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4", NULL};
 static const char *const encodings[] = {"proto", "json", NULL};
 
-static const sl_field params_fields[] = {
-    SL_I64(struct compression_params, level,
-           "gzip's level, 1 (fast) to 9 (small); 0 or -1: the fast one.", .def.i = -1,
-           SL_RANGE(i, -1, 9)),
-    SL_END};
+static const sl_field params_fields[] = {SL_I64(struct compression_params, level,
+                                                "gzip, zlib, deflate: 1 (fast) to 9 (small), -1 "
+                                                "for the usual 6, -2 for Huffman codes only; "
+                                                "zstd: 1 to 19. 0: 1."),
+                                         SL_END};
 static const sl_struct params_struct = {sizeof(struct compression_params), 0, params_fields};
 
 #define SIGNAL_ENDPOINT(i, key_, help_)                                                            \
@@ -32,9 +32,9 @@ const sl_field exporter_fields[] = {
     SIGNAL_ENDPOINT(1, "metrics_endpoint", "URL for metrics, used as it is."),
     SIGNAL_ENDPOINT(2, "logs_endpoint", "URL for logs, used as it is."),
     SIGNAL_ENDPOINT(3, "profiles_endpoint", "URL for profiles, used as it is."),
-    SL_ENUM(struct exporter, encoding, encodings, "proto; json is not in this version."),
-    SL_ENUM(struct exporter, compression, compressions,
-            "gzip or none; the others are not in this version."),
+    SL_ENUM(struct exporter, encoding, encodings, "The form of requests."),
+    SL_ENUM(struct exporter, compression, exporter_compressions,
+            "gzip, zstd, zlib, deflate (the same as zlib by its other name) or none."),
     SL_STRUCT(struct exporter, compression_params, &params_struct, "How hard to compress."),
     SL_STRUCT(struct exporter, tls, &client_tls_struct, "How the connection is secured."),
     SL_MAP(struct exporter, headers, "Headers that are sent with each request.",
@@ -174,6 +174,36 @@ static int32_t check_headers(const struct exporter *e, sl_error *error)
     return SL_OK;
 }
 
+bool exporter_compresses(const struct exporter *e)
+{
+    return e->compression != COMPRESS_NONE && e->compression != COMPRESS_EMPTY;
+}
+
+int exporter_level(const struct exporter *e)
+{
+    const int64_t level = e->compression_params.level;
+    if (level == 0)
+        return PACK_FASTEST;
+    return (int)(level < INT16_MIN ? INT16_MIN : level > INT16_MAX ? INT16_MAX : level);
+}
+
+static int32_t check_compression(const struct exporter *e, sl_error *error)
+{
+    const int64_t level = e->compression_params.level;
+    const char *name = exporter_compressions[e->compression];
+    if (e->compression >= COMPRESS_REFUSED)
+        return sl_fail(
+            error, SL_ERR_UNSUPPORTED,
+            "compression: %s is not supported; use zstd, which is as fast and smaller, or "
+            "gzip, which every OTLP server takes",
+            name);
+    if (exporter_compresses(e) && e->compression != COMPRESS_ZSTD && (level < -2 || level > 9))
+        return sl_fail(error, SL_ERR_INVALID,
+                       "compression_params.level: %s has the levels -2 to 9, not %lld", name,
+                       (long long)level);
+    return SL_OK;
+}
+
 int32_t exporter_prepare(void *component, sl_error *error)
 {
     const struct exporter *e = component;
@@ -191,14 +221,5 @@ int32_t exporter_prepare(void *component, sl_error *error)
         status = client_refuse(refused[i].raw, refused[i].key, error);
     if (status == SL_OK)
         status = check_headers(e, error);
-    if (status != SL_OK)
-        return status;
-    if (e->encoding == ENCODE_JSON)
-        return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "encoding: json is not supported by this version; use proto");
-    if (e->compression > COMPRESS_EMPTY)
-        return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "compression: %s is not supported by this version; use gzip or none",
-                       compressions[e->compression]);
-    return SL_OK;
+    return status == SL_OK ? check_compression(e, error) : status;
 }

@@ -165,13 +165,13 @@ out:
     return status;
 }
 
-/* Compression takes a thread's time, proxies take curl. */
+/* Compression and JSON take a thread's time, proxies take curl. */
 static bool is_plain(const struct exporter *e)
 {
     const char *proxy = getenv("http_proxy"), *all = getenv("all_proxy"),
                *ALL = getenv("ALL_PROXY");
-    return e->compression != COMPRESS_GZIP && !(proxy && *proxy) && !(all && *all) &&
-           !(ALL && *ALL);
+    return !exporter_compresses(e) && e->encoding == ENCODE_PROTO && !(proxy && *proxy) &&
+           !(all && *all) && !(ALL && *ALL);
 }
 
 /* ---- attempts ---- */

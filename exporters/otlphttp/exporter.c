@@ -1,5 +1,8 @@
 /* OTLP/HTTP exporter: the type and its life. `send` is in transfer.c. Control thread. */
 #include "exporters/otlphttp/exporter.h"
+#include "formats/otlp/proto/logs_service.pb-c.h"
+#include "formats/otlp/proto/metrics_service.pb-c.h"
+#include "formats/otlp/proto/trace_service.pb-c.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -30,11 +33,16 @@ static bool add_entry(struct client *c, const sl_meta_entry *header)
 static bool make_headers(struct client *c)
 {
     const struct exporter *e = c->exporter;
-    bool good = add_header(c, "Content-Type: application/x-protobuf");
+    bool good = add_header(c, e->encoding == ENCODE_JSON ? "Content-Type: application/json"
+                                                         : "Content-Type: application/x-protobuf");
     /* a body is not announced first: that would cost a round trip */
     good = good && add_header(c, "Expect:");
-    if (e->compression == COMPRESS_GZIP)
-        good = good && add_header(c, "Content-Encoding: gzip");
+    if (exporter_compresses(e)) {
+        char text[48];
+        (void)snprintf(text, sizeof text, "Content-Encoding: %s",
+                       exporter_compressions[e->compression]);
+        good = good && add_header(c, text);
+    }
     for (uint32_t i = 0; i < e->headers.n; i++)
         good = good && add_entry(c, SL_LIST_AT(sl_meta_entry, e->headers, i));
     return good;
@@ -51,13 +59,30 @@ static bool make_urls(struct client *c)
     return true;
 }
 
+/* Of profiles there is no JSON. */
+static bool make_schemas(struct client *c)
+{
+    const ProtobufCMessageDescriptor *const roots[SIGNALS] = {
+        &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
+        &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
+        &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor};
+    bool good = true;
+    for (unsigned i = 0; i < SIGNALS && c->exporter->encoding == ENCODE_JSON; i++) {
+        if (roots[i])
+            good = good && json_schema_create(roots[i], &c->schemas[i]) == SL_OK;
+    }
+    return good;
+}
+
 static void client_destroy(struct client *c)
 {
     direct_destroy(c->direct);
     transfers_destroy(c);
     curl_slist_free_all(c->headers);
-    for (unsigned i = 0; i < SIGNALS; i++)
+    for (unsigned i = 0; i < SIGNALS; i++) {
         free(c->urls[i]);
+        json_schema_destroy(c->schemas[i]);
+    }
     pthread_mutex_destroy(&c->mutex);
     curl_global_cleanup();
     free(c);
@@ -75,7 +100,7 @@ static int32_t start(void *component, sl_error *error)
     c->exporter = e;
     c->host = sl_host_of(e);
     pthread_mutex_init(&c->mutex, NULL);
-    if (!make_headers(c) || !make_urls(c)) {
+    if (!make_headers(c) || !make_urls(c) || !make_schemas(c)) {
         client_destroy(c);
         return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
     }

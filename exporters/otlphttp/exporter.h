@@ -4,7 +4,8 @@
 #ifndef SLUICE_EXPORTERS_OTLPHTTP_EXPORTER_H
 #define SLUICE_EXPORTERS_OTLPHTTP_EXPORTER_H
 #include "exporters/otlp_client/client.h"
-#include "formats/compress/gzip.h"
+#include "formats/compress/pack.h"
+#include "formats/otlp/json_schema.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -17,10 +18,9 @@ enum compression {
     COMPRESS_NONE,
     COMPRESS_EMPTY,
     COMPRESS_ZSTD,
-    COMPRESS_SNAPPY,
     COMPRESS_ZLIB,
-    COMPRESS_DEFLATE,
-    COMPRESS_LZ4
+    COMPRESS_DEFLATE, /* another name for zlib's format */
+    COMPRESS_REFUSED  /* what the names from here on stand for */
 };
 
 enum encoding { ENCODE_PROTO, ENCODE_JSON };
@@ -50,6 +50,10 @@ struct exporter {
 /* config.c */
 extern const sl_field exporter_fields[];
 int32_t exporter_prepare(void *component, sl_error *);
+extern const char *const exporter_compressions[];
+bool exporter_compresses(const struct exporter *);
+/* What the packer takes for `compression_params.level`. */
+int exporter_level(const struct exporter *);
 /* The URL of a signal (its bit's number); malloc. NULL: no memory, or `*missing`. */
 char *exporter_url(const struct exporter *, unsigned signal, bool *missing);
 
@@ -64,21 +68,26 @@ struct answer {
     const char *text; /* why it is missing or breaks off; NULL: it is complete */
 };
 
+/* A request's body in one piece. A zeroed one needs no init. */
+struct body {
+    struct packer *packer; /* made when first needed; NULL: no compression */
+    struct pack_buffer packed;
+};
+
 /* One request through curl and its answer; holds a connection. */
 struct transfer {
     struct transfer *next_free, *next;
     struct client *client;
     CURL *curl;
-    unsigned signal; /* whose URL is set; SIGNALS: none's */
-    struct gzip_writer *gzip;
-    struct gzip_buffer packed; /* what is sent, if it is compressed or gathered */
+    unsigned signal;  /* whose URL is set; SIGNALS: none's */
+    struct body body; /* what is sent, if it is not the payload as it lies */
     /* what is sent straight from the payload */
     const sl_bytes *segments;
     uint32_t n_segments, segment;
     size_t offset; /* in that segment */
     struct answer answer;
-    uint8_t *body;
-    size_t body_n, body_room, header_bytes;
+    uint8_t *reply;
+    size_t reply_n, reply_room, header_bytes;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -86,12 +95,26 @@ struct client {
     const struct exporter *exporter;
     const sl_host *host;
     struct curl_slist *headers;
-    char *urls[SIGNALS];   /* NULL: there is none for the signal */
-    struct direct *direct; /* NULL: everything goes through curl */
+    char *urls[SIGNALS];                  /* NULL: there is none for the signal */
+    struct json_schema *schemas[SIGNALS]; /* where the encoding is json; NULL: no such form */
+    struct direct *direct;                /* NULL: everything goes through curl */
     pthread_mutex_t mutex;
     struct transfer *free, *all;
     _Atomic bool stopping;
 };
+
+/* body.c */
+
+enum { BODY_GATHERED_MAX = 60 << 10 /* curl sends a body below 64 KiB together with the header */ };
+
+enum pack_format exporter_pack_format(const struct exporter *);
+/* What is to be sent: bytes that stay valid until the next call, or, with `whole->p` NULL, the
+ * payload's segments one after another. */
+int32_t body_make(struct body *, const struct client *, const sl_payload *, sl_bytes *whole,
+                  sl_error *);
+/* Between two requests: gives back what only large ones need. */
+void body_rest(struct body *);
+void body_deinit(struct body *);
 
 /* transfer.c */
 int32_t exporter_send(void *component, sl_delivery *, sl_send *);

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 enum {
-    GATHER_MAX = 60 << 10, /* curl sends a body below 64 KiB together with the header */
-    PACKED_KEPT = 1 << 20, /* a larger buffer is not kept for the next request */
-    BODY_FIRST = 4 << 10,
-    BODY_KEPT = 64 << 10,
+    REPLY_FIRST = 4 << 10,
+    REPLY_KEPT = 64 << 10,
     UPLOAD_MIN = 16 << 10, /* curl's own limits */
     UPLOAD_MAX = 2 << 20,
     DOWNLOAD_MIN = 1 << 10,
@@ -87,22 +85,22 @@ static size_t take_body(char *at, size_t size, size_t n, void *arg)
     const size_t more = size * n;
     const long http = http_of(t);
     const size_t limit = http >= 200 && http <= 299 ? CLIENT_RESPONSE_MAX : CLIENT_ERROR_MAX;
-    if (more > limit - t->body_n) {
+    if (more > limit - t->reply_n) {
         t->answer.too_long = true;
         return 0;
     }
-    if (t->body_n + more > t->body_room) {
-        size_t room = t->body_room ? t->body_room : BODY_FIRST;
-        while (room < t->body_n + more)
+    if (t->reply_n + more > t->reply_room) {
+        size_t room = t->reply_room ? t->reply_room : REPLY_FIRST;
+        while (room < t->reply_n + more)
             room *= 2;
-        uint8_t *grown = realloc(t->body, room);
+        uint8_t *grown = realloc(t->reply, room);
         if (!grown)
             return 0;
-        t->body = grown;
-        t->body_room = room;
+        t->reply = grown;
+        t->reply_room = room;
     }
-    memcpy(t->body + t->body_n, at, more);
-    t->body_n += more;
+    memcpy(t->reply + t->reply_n, at, more);
+    t->reply_n += more;
     return more;
 }
 
@@ -186,12 +184,11 @@ static struct transfer *transfer_take(struct client *c)
 static void transfer_give(struct transfer *t)
 {
     struct client *c = t->client;
-    if (t->packed.capacity > PACKED_KEPT)
-        gzip_buffer_deinit(&t->packed);
-    if (t->body_room > BODY_KEPT) {
-        free(t->body);
-        t->body = NULL;
-        t->body_room = 0;
+    body_rest(&t->body);
+    if (t->reply_room > REPLY_KEPT) {
+        free(t->reply);
+        t->reply = NULL;
+        t->reply_room = 0;
     }
     pthread_mutex_lock(&c->mutex);
     t->next_free = c->free;
@@ -205,9 +202,8 @@ void transfers_destroy(struct client *c)
         struct transfer *t = c->all;
         c->all = t->next;
         curl_easy_cleanup(t->curl);
-        gzip_writer_destroy(t->gzip);
-        gzip_buffer_deinit(&t->packed);
-        free(t->body);
+        body_deinit(&t->body);
+        free(t->reply);
         free(t);
     }
     c->free = NULL;
@@ -215,52 +211,13 @@ void transfers_destroy(struct client *c)
 
 /* ---- a request ---- */
 
-static int32_t pack(struct transfer *t, const sl_payload *payload)
-{
-    const int64_t level = t->client->exporter->compression_params.level;
-    if (!t->gzip) /* the fastest takes half the time of the usual one, for an eighth more bytes */
-        t->gzip = gzip_writer_create(level > 0 ? (int)level : GZIP_FASTEST);
-    if (!t->gzip)
-        return SL_ERR_NOMEM;
-    return gzip_compress(t->gzip, payload->segments, payload->n_segments, SIZE_MAX, &t->packed);
-}
-
-static int32_t gather(struct transfer *t, const sl_payload *payload)
-{
-    if (t->packed.capacity < GATHER_MAX) {
-        uint8_t *more = realloc(t->packed.at, GATHER_MAX);
-        if (!more)
-            return SL_ERR_NOMEM;
-        t->packed.at = more;
-        t->packed.capacity = GATHER_MAX;
-    }
-    t->packed.n = 0;
-    for (uint32_t i = 0; i < payload->n_segments; i++) {
-        const sl_bytes s = payload->segments[i];
-        if (s.n)
-            memcpy(t->packed.at + t->packed.n, s.p, s.n);
-        t->packed.n += s.n;
-    }
-    return SL_OK;
-}
-
-/* Chooses what curl sends: one piece that it takes from memory, or the segments one by one. */
-static int32_t set_body(struct transfer *t, const sl_payload *payload)
+/* What curl sends: one piece that it takes from memory, or the segments one by one. */
+static int32_t set_body(struct transfer *t, const sl_payload *payload, sl_error *error)
 {
     sl_bytes whole = sl_slice(NULL, 0);
-    int32_t status = SL_OK;
-    if (t->client->exporter->compression == COMPRESS_GZIP)
-        status = pack(t, payload);
-    else if (payload->n_segments == 1)
-        whole = payload->segments[0];
-    else if (payload->bytes <= GATHER_MAX)
-        status = gather(t, payload);
-    else
-        whole.n = (size_t)payload->bytes;
+    const int32_t status = body_make(&t->body, t->client, payload, &whole, error);
     if (status != SL_OK)
         return status;
-    if (!whole.n)
-        whole = sl_slice(t->packed.at, t->packed.n);
     t->segments = payload->segments;
     t->n_segments = payload->n_segments;
     t->segment = 0;
@@ -271,7 +228,8 @@ static int32_t set_body(struct transfer *t, const sl_payload *payload)
     return r == CURLE_OK ? SL_OK : SL_ERR_NOMEM;
 }
 
-static int32_t set_request(struct transfer *t, const sl_payload *payload, int64_t left_ns)
+static int32_t set_request(struct transfer *t, const sl_payload *payload, int64_t left_ns,
+                           sl_error *error)
 {
     const unsigned signal = (unsigned)__builtin_ctz(payload->signal);
     if (t->signal != signal) {
@@ -282,10 +240,10 @@ static int32_t set_request(struct transfer *t, const sl_payload *payload, int64_
     const int64_t ms = left_ns ? left_ns / MS + 1 : 0;
     (void)curl_easy_setopt(t->curl, CURLOPT_TIMEOUT_MS,
                            (long)(ms < INT32_MAX ? ms : INT32_MAX)); /* 0: none */
-    t->body_n = t->header_bytes = 0;
+    t->reply_n = t->header_bytes = 0;
     t->answer = (struct answer){.http = 0};
     t->error[0] = '\0';
-    return set_body(t, payload);
+    return set_body(t, payload, error);
 }
 
 int32_t exporter_send(void *component, sl_delivery *delivery, sl_send *send)
@@ -298,15 +256,17 @@ int32_t exporter_send(void *component, sl_delivery *delivery, sl_send *send)
         return status;
     const int64_t left_ns = send->deadline_ns ? send->deadline_ns - sl_now(c->host) : 0;
     struct transfer *t = transfer_take(c);
-    status = t ? set_request(t, payload, left_ns > 0 ? left_ns : 0) : SL_ERR_NOMEM;
+    send->error.text[0] = '\0';
+    status = t ? set_request(t, payload, left_ns > 0 ? left_ns : 0, &send->error) : SL_ERR_NOMEM;
     if (status != SL_OK) {
-        send->why = "no_memory";
-        (void)sl_fail(&send->error, status, "no memory for a request of %llu bytes",
-                      (unsigned long long)payload->bytes);
+        send->why = status == SL_ERR_NOMEM ? "no_memory" : "not_encodable";
+        if (!send->error.text[0])
+            (void)sl_fail(&send->error, status, "no memory for a request of %llu bytes",
+                          (unsigned long long)payload->bytes);
     } else {
         const CURLcode result = curl_easy_perform(t->curl);
         t->answer.http = http_of(t);
-        t->answer.body = sl_slice(t->body, t->body_n);
+        t->answer.body = sl_slice(t->reply, t->reply_n);
         t->answer.is_late = result == CURLE_OPERATION_TIMEDOUT;
         if (result != CURLE_OK)
             t->answer.text = t->error[0] ? t->error : curl_easy_strerror(result);

@@ -1,5 +1,5 @@
-/* gzip on zlib: inflating within a limit into the caller's memory, deflating lists of segments. One
- * thread at a time for each reader and writer. */
+/* gzip on zlib: inflating within a limit into the caller's memory. One thread at a time for each
+ * reader. */
 #include "formats/compress/gzip.h"
 
 #include <limits.h>
@@ -8,7 +8,6 @@
 
 enum {
     WINDOW_GZIP = 15 + 16,     /* the largest window, gzip's container only */
-    DEFLATE_MEMORY = 8,        /* zlib's default */
     RATIO_EXPECTED = 4,        /* of OTLP where nothing better is known; it makes 5 to 15 */
     RATIO_BELIEVED = 64,       /* no first buffer is larger, whatever the message says */
     OUTPUT_AT_FIRST = 4 * 1024 /* bytes */
@@ -155,97 +154,4 @@ size_t gzip_expected(uint64_t n, const uint8_t last[4])
         (size_t)last[0] | (size_t)last[1] << 8 | (size_t)last[2] << 16 | (size_t)last[3] << 24;
     size_t most = (size_t)n * RATIO_BELIEVED;
     return said >= n / 2 && said <= most ? said : (size_t)n * RATIO_EXPECTED;
-}
-
-struct gzip_writer {
-    z_stream z;
-};
-
-void gzip_buffer_deinit(struct gzip_buffer *b)
-{
-    free(b->at);
-    b->at = NULL;
-    b->n = b->capacity = 0;
-}
-
-struct gzip_writer *gzip_writer_create(int level)
-{
-    if (level < GZIP_FASTEST || level > GZIP_SMALLEST)
-        return NULL;
-    struct gzip_writer *w = (struct gzip_writer *)calloc(1, sizeof *w);
-    if (w && deflateInit2(&w->z, level, Z_DEFLATED, WINDOW_GZIP, DEFLATE_MEMORY,
-                          Z_DEFAULT_STRATEGY) != Z_OK) {
-        free(w);
-        w = NULL;
-    }
-    return w;
-}
-
-void gzip_writer_destroy(struct gzip_writer *w)
-{
-    if (w) {
-        (void)deflateEnd(&w->z);
-        free(w);
-    }
-}
-
-static int32_t buffer_reserve(struct gzip_buffer *b, size_t capacity)
-{
-    if (capacity <= b->capacity)
-        return SL_OK;
-    uint8_t *at = (uint8_t *)realloc(b->at, capacity);
-    if (!at)
-        return SL_ERR_NOMEM;
-    b->at = at;
-    b->capacity = capacity;
-    return SL_OK;
-}
-
-/* Feeds one stretch of input and takes all output that it makes. */
-static int32_t writer_feed(struct gzip_writer *w, const uint8_t *at, size_t n, bool last,
-                           size_t limit, struct gzip_buffer *out)
-{
-    for (;;) {
-        uInt fed = chunk_of(n);
-        size_t room = smaller(out->capacity, limit) - out->n;
-        if (room == 0) {
-            if (out->n >= limit)
-                return SL_ERR_TOO_LARGE;
-            size_t doubled = out->capacity > limit / 2 ? limit : out->capacity * 2;
-            int32_t status = buffer_reserve(out, doubled);
-            if (status != SL_OK)
-                return status;
-            room = doubled - out->n;
-        }
-        uInt space = chunk_of(room);
-        w->z.next_in = (z_const Bytef *)at;
-        w->z.avail_in = fed;
-        w->z.next_out = out->at + out->n;
-        w->z.avail_out = space;
-        int result = deflate(&w->z, last && fed == n ? Z_FINISH : Z_NO_FLUSH);
-        at += fed - w->z.avail_in;
-        n -= fed - w->z.avail_in;
-        out->n += space - w->z.avail_out;
-        if (last ? result == Z_STREAM_END : n == 0 && w->z.avail_out > 0)
-            return SL_OK;
-    }
-}
-
-int32_t gzip_compress(struct gzip_writer *w, const sl_bytes *segments, uint32_t n_segments,
-                      size_t limit, struct gzip_buffer *out)
-{
-    size_t total = 0;
-    for (uint32_t i = 0; i < n_segments; i++) {
-        if (__builtin_add_overflow(total, segments[i].n, &total))
-            return SL_ERR_TOO_LARGE;
-    }
-    (void)deflateReset(&w->z);
-    out->n = 0;
-    int32_t status = buffer_reserve(out, smaller(limit, total / RATIO_EXPECTED + OUTPUT_AT_FIRST));
-    for (uint32_t i = 0; i < n_segments && status == SL_OK; i++) {
-        if (segments[i].n > 0)
-            status = writer_feed(w, segments[i].p, segments[i].n, false, limit, out);
-    }
-    static const uint8_t nothing;
-    return status == SL_OK ? writer_feed(w, &nothing, 0, true, limit, out) : status;
 }

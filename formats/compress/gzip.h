@@ -1,12 +1,9 @@
-/* gzip, both ways, on zlib. A reader inflates into memory that the caller hands out and stops at a
- * limit, whatever the input claims; a writer deflates a list of segments. Both keep their working
- * memory (a reader about 45 KiB, a writer about 260 KiB) from one message to the next. One thread
- * at a time for each reader and writer. */
+/* Reads gzip, on zlib: a reader inflates into memory that the caller hands out and stops at a limit,
+ * whatever the input claims. It keeps its working memory (about 45 KiB) from one message to the
+ * next. One thread at a time for each reader. Writing is in pack.h. */
 #ifndef SLUICE_FORMATS_COMPRESS_GZIP_H
 #define SLUICE_FORMATS_COMPRESS_GZIP_H
 #include <sluice/plugin.h>
-
-/* ---- inflate ---- */
 
 struct gzip_reader;
 
@@ -42,24 +39,5 @@ int32_t gzip_inflate(struct gzip_reader *, const struct gzip_target *, sl_bytes 
 /* The length that a message of `n` bytes with these last four says it has, where that can be true;
  * else a guess. Never a promise: to be used as the first size of a buffer only. */
 size_t gzip_expected(uint64_t n, const uint8_t last[4]);
-
-/* ---- deflate ---- */
-
-enum { GZIP_FASTEST = 1, GZIP_DEFAULT = 6, GZIP_SMALLEST = 9 };
-
-/* Grows as needed and is reused: gzip_compress begins at `at` again. */
-struct gzip_buffer {
-    uint8_t *at; /* malloc */
-    size_t n, capacity;
-};
-void gzip_buffer_deinit(struct gzip_buffer *); /* a zeroed one needs no init */
-
-struct gzip_writer;
-struct gzip_writer *gzip_writer_create(int level); /* NULL: no memory, or no such level */
-void gzip_writer_destroy(struct gzip_writer *);
-/* Replaces the buffer's content by the compressed segments. SL_ERR_NOMEM; SL_ERR_TOO_LARGE when the
- * result would exceed `limit` bytes. */
-int32_t gzip_compress(struct gzip_writer *, const sl_bytes *segments, uint32_t n_segments,
-                      size_t limit, struct gzip_buffer *);
 
 #endif

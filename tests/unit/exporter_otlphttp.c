@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zlib.h>
+#include <zstd.h>
 
 extern const sl_plugin sluice_plugin, sluice_plugin_http_loop;
 
@@ -189,46 +191,92 @@ static void large_bodies(void **state)
     close_exporter(&f);
 }
 
-struct buffer {
-    uint8_t at[1000];
-};
-
-static int32_t grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
+/* The libraries themselves are the readers. */
+static size_t unpack(uint32_t compression, sl_bytes in, char *at, size_t room)
 {
-    struct buffer *b = ctx;
-    (void)capacity;
-    *at = b->at;
-    *got = sizeof b->at;
-    return SL_OK;
+    if (compression == COMPRESS_ZSTD)
+        return ZSTD_decompress(at, room, in.p, in.n);
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)in.p,
+                  .avail_in = (uInt)in.n,
+                  .next_out = (Bytef *)at,
+                  .avail_out = (uInt)room};
+    assert_int_equal(inflateInit2(&z, compression == COMPRESS_GZIP ? 31 : 15), Z_OK);
+    assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+    inflateEnd(&z);
+    return z.total_out;
 }
 
-static void gzip_is_understood(void **state)
+static void compressed_bodies(void **state)
 {
-    struct fixture f;
-    struct exporter e = defaults(NULL, "");
+    static const struct {
+        uint32_t compression;
+        int64_t level;
+        const char *header;
+    } cases[] = {{COMPRESS_GZIP, 0, "\r\nContent-Encoding: gzip\r\n"},
+                 {COMPRESS_GZIP, 9, "\r\nContent-Encoding: gzip\r\n"},
+                 {COMPRESS_GZIP, -1, "\r\nContent-Encoding: gzip\r\n"},
+                 {COMPRESS_ZLIB, -2, "\r\nContent-Encoding: zlib\r\n"},
+                 {COMPRESS_DEFLATE, 6, "\r\nContent-Encoding: deflate\r\n"},
+                 {COMPRESS_ZSTD, 0, "\r\nContent-Encoding: zstd\r\n"},
+                 {COMPRESS_ZSTD, 11, "\r\nContent-Encoding: zstd\r\n"}};
     (void)state;
-    e.compression = COMPRESS_GZIP;
-    e.compression_params.level = 9;
-    open_sink(&f, &e);
-    assert_null(f.type->interface_of(&f.exporter, SL_ASYNC_SEND));
-    for (int i = 0; i < 2; i++) {
-        sl_delivery *d = delivery(&f, SL_TRACES, 2);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct exporter e = defaults(NULL, "");
+        struct fixture f;
+        e.compression = cases[c].compression;
+        e.compression_params.level = cases[c].level;
+        open_sink(&f, &e);
+        assert_null(f.type->interface_of(&f.exporter, SL_ASYNC_SEND));
+        for (int i = 0; i < 2; i++) {
+            char plain[100];
+            sl_delivery *d = delivery(&f, SL_TRACES, 2);
+            assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_OK);
+            plugin_host_end(f.h, d, SL_FAILED, NULL);
+            const struct http_sink_seen *seen = http_sink_seen(f.sink);
+            assert_non_null(strstr(seen->head, cases[c].header));
+            assert_int_equal(unpack(e.compression, sl_slice(seen->body, seen->body_n), plain, 100),
+                             18);
+            assert_memory_equal(plain, "bytes of a request", 18);
+        }
+        close_exporter(&f);
+    }
+}
+
+/* A span named "a", over two segments, and what becomes of it. */
+static void json_bodies(void **state)
+{
+    static const uint8_t wire[] = {0x0a, 0x07, 0x12, 0x05, 0x12, 0x03, 0x2a, 0x01, 'a'};
+    static const uint32_t compressions[] = {COMPRESS_NONE, COMPRESS_GZIP, COMPRESS_ZSTD};
+    const sl_bytes segments[] = {sl_slice(wire, sizeof wire), sl_slice(wire, sizeof wire)};
+    static const char text[] = "{\"resourceSpans\":[{\"resource\":{},\"scopeSpans\":[{\"scope\":{},"
+                               "\"spans\":[{";
+    (void)state;
+    for (size_t c = 0; c < sizeof compressions / sizeof *compressions; c++) {
+        struct exporter e = defaults(NULL, "");
+        struct fixture f;
+        char plain[1000];
+        e.compression = compressions[c];
+        e.encoding = ENCODE_JSON;
+        open_sink(&f, &e);
+        assert_null(f.type->interface_of(&f.exporter, SL_ASYNC_SEND));
+        sl_delivery *d = plugin_host_delivery_of(f.h, SL_TRACES, segments, 2, 2);
         assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_OK);
         plugin_host_end(f.h, d, SL_FAILED, NULL);
         const struct http_sink_seen *seen = http_sink_seen(f.sink);
-        assert_non_null(strstr(seen->head, "\r\nContent-Encoding: gzip\r\n"));
-        struct buffer plain;
-        const struct gzip_target target = {&plain, grow};
-        struct gzip_reader *reader = gzip_reader_create();
-        size_t n;
-        assert_int_equal(
-            gzip_inflate(reader, &target, sl_slice(seen->body, seen->body_n), 1000, &n, NULL),
-            SL_OK);
-        assert_int_equal(n, 18);
-        assert_memory_equal(plain.at, "bytes of a request", 18);
-        gzip_reader_destroy(reader);
+        sl_bytes body = sl_slice(seen->body, seen->body_n);
+        assert_non_null(strstr(seen->head, "\r\nContent-Type: application/json\r\n"));
+        if (e.compression != COMPRESS_NONE)
+            body = sl_slice(plain, unpack(e.compression, body, plain, sizeof plain));
+        assert_memory_equal(body.p, text, sizeof text - 1);
+        assert_non_null(memmem(body.p, body.n, "},{\"resource\"", 13)); /* the second one */
+        assert_int_equal(body.p[body.n - 1], '}');
+        /* what there is no JSON for is refused for good */
+        d = plugin_host_delivery_of(f.h, SL_PROFILES, segments, 2, 2);
+        assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_ERR_UNSUPPORTED);
+        assert_string_equal(f.send.why, "not_encodable");
+        plugin_host_end(f.h, d, SL_FAILED, NULL);
+        close_exporter(&f);
     }
-    close_exporter(&f);
 }
 
 static void partial_success(void **state)
@@ -654,11 +702,14 @@ static void what_is_missing_is_refused(void **state)
         assert_non_null(strstr(error.text, "a.yaml:7:5: key \""));
     }
     e = good;
-    e.encoding = ENCODE_JSON;
+    e.compression = COMPRESS_REFUSED;
     assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
-    e = good;
+    assert_non_null(strstr(error.text, "snappy"));
+    e.compression = COMPRESS_GZIP;
+    e.compression_params.level = 10;
+    assert_int_equal(prepare(e, &error), SL_ERR_INVALID);
     e.compression = COMPRESS_ZSTD;
-    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+    assert_int_equal(prepare(e, &error), SL_OK);
     static const struct {
         const char *name, *value;
     } headers[] = {{"", "x"},       {"a b", "x"},       {"a:", "x"},  {"Content-Type", "x"},
@@ -679,7 +730,8 @@ int main(void)
         cmocka_unit_test(arrives_as_it_is),
         cmocka_unit_test(own_paths),
         cmocka_unit_test(large_bodies),
-        cmocka_unit_test(gzip_is_understood),
+        cmocka_unit_test(compressed_bodies),
+        cmocka_unit_test(json_bodies),
         cmocka_unit_test(partial_success),
         cmocka_unit_test(statuses),
         cmocka_unit_test(retry_after),

@@ -1,5 +1,6 @@
 /* The OTLP receiver over gRPC, on a scripted host, with the C core as client. */
 #include "formats/compress/gzip.h"
+#include "formats/compress/pack.h"
 #include "formats/grpc/loop.h"
 #include "formats/otlp/status.h"
 #include "receivers/otlp/grpc_server.h"
@@ -239,12 +240,12 @@ static int64_t refusals(struct fixture *f, const char *reason)
     return receiver_host_metric(f->host, "sluice_receiver_refused_grpc_requests", reason);
 }
 
-static void pack(struct gzip_buffer *out, const void *p, size_t n)
+static void pack(struct pack_buffer *out, const void *p, size_t n)
 {
-    struct gzip_writer *w = gzip_writer_create(GZIP_SMALLEST);
+    struct packer *w = packer_create(PACK_GZIP, 9);
     const sl_bytes one = sl_slice(p, n);
-    assert_int_equal(gzip_compress(w, &one, 1, SIZE_MAX, out), SL_OK);
-    gzip_writer_destroy(w);
+    assert_int_equal(packer_pack(w, &one, 1, SIZE_MAX, out), SL_OK);
+    packer_destroy(w);
 }
 
 /* ---- tests ---- */
@@ -278,7 +279,7 @@ static void large_and_packed(void **state)
     struct fixture *f = (struct fixture *)*state;
     enum { SPANS = 20000 };
     uint8_t *many = (uint8_t *)malloc(SPANS * sizeof one_span);
-    struct gzip_buffer packed = {0};
+    struct pack_buffer packed = {0};
     struct call c;
     for (size_t i = 0; i < SPANS; i++)
         memcpy(many + i * sizeof one_span, one_span, sizeof one_span);
@@ -292,7 +293,7 @@ static void large_and_packed(void **state)
     assert_int_equal(c.status, GRPC_STATUS_OK);
     assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n), whole));
     assert_int_equal(f->host->items[0], 2 * SPANS);
-    gzip_buffer_deinit(&packed);
+    pack_buffer_deinit(&packed);
     free(many);
 }
 
@@ -300,7 +301,7 @@ static void empty_requests_succeed(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
     static const uint8_t no_spans[] = {0x0a, 0x02, 0x12, 0x00};
-    struct gzip_buffer packed = {0};
+    struct pack_buffer packed = {0};
     struct call c;
     start(f);
     call_it(f, &c, TRACES, PLAIN, "", 0);
@@ -310,7 +311,7 @@ static void empty_requests_succeed(void **state)
     pack(&packed, "", 0);
     call_it(f, &c, LOGS, PACKED, packed.at, packed.n);
     assert_int_equal(c.status, GRPC_STATUS_OK);
-    gzip_buffer_deinit(&packed);
+    pack_buffer_deinit(&packed);
     assert_int_equal(f->host->offers, 0);
 }
 
@@ -318,7 +319,7 @@ static void damaged_messages(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
     static const uint8_t zstd[] = {0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x00, 0x01};
-    struct gzip_buffer packed = {0};
+    struct pack_buffer packed = {0};
     struct call c;
     start(f);
     for (size_t n = 1; n < sizeof one_span; n++) {
@@ -341,14 +342,14 @@ static void damaged_messages(void **state)
     assert_int_equal(f->host->offers, 0);
     call_it(f, &c, TRACES, PLAIN, one_span, sizeof one_span); /* and it goes on */
     assert_int_equal(c.status, GRPC_STATUS_OK);
-    gzip_buffer_deinit(&packed);
+    pack_buffer_deinit(&packed);
 }
 
 static void messages_above_the_limit(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
     uint8_t *zeros = (uint8_t *)calloc(1, 64 << 20);
-    struct gzip_buffer packed = {0};
+    struct pack_buffer packed = {0};
     struct call c;
     start(f);
     call_it(f, &c, TRACES, PLAIN, zeros, MESSAGE_MAX + 1);
@@ -361,7 +362,7 @@ static void messages_above_the_limit(void **state)
     assert_int_equal(c.details_n, 0);
     assert_int_equal(refusals(f, "too_large"), 2);
     assert_true(f->host->used_most <= 3 * MESSAGE_MAX);
-    gzip_buffer_deinit(&packed);
+    pack_buffer_deinit(&packed);
     free(zeros);
 }
 

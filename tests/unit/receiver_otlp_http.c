@@ -1,5 +1,6 @@
 /* The OTLP receiver over HTTP, on a scripted host. */
 #include "formats/compress/gzip.h"
+#include "formats/compress/pack.h"
 #include "formats/otlp/status.h"
 #include "receivers/otlp/receiver.h"
 #include "tests/support/receiver_host.h"
@@ -218,8 +219,8 @@ static void three_signals(void **state)
 static void bodies_in_every_form(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
-    struct gzip_writer *w = gzip_writer_create(GZIP_DEFAULT);
-    struct gzip_buffer packed = {0};
+    struct packer *w = packer_create(PACK_GZIP, -1);
+    struct pack_buffer packed = {0};
     struct reply r;
     enum { SPANS = 900 };
     uint8_t *many = (uint8_t *)malloc(SPANS * sizeof one_span);
@@ -228,7 +229,7 @@ static void bodies_in_every_form(void **state)
     const size_t n = SPANS * sizeof one_span;
     const sl_bytes whole = sl_slice(many, n);
     start(f);
-    assert_int_equal(gzip_compress(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
+    assert_int_equal(packer_pack(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
     post(f, "/v1/traces", GZIP, packed.at, packed.n, &r);
     assert_int_equal(r.status, 200);
     assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n), whole));
@@ -259,8 +260,8 @@ static void bodies_in_every_form(void **state)
         close(fd);
     }
     assert_int_equal(f->host->items[0], 4 * SPANS);
-    gzip_buffer_deinit(&packed);
-    gzip_writer_destroy(w);
+    pack_buffer_deinit(&packed);
+    packer_destroy(w);
     free(many);
 }
 
@@ -346,8 +347,8 @@ static void content_type_takes_parameters(void **state)
 static void damaged_bodies(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
-    struct gzip_writer *w = gzip_writer_create(GZIP_DEFAULT);
-    struct gzip_buffer packed = {0};
+    struct packer *w = packer_create(PACK_GZIP, -1);
+    struct pack_buffer packed = {0};
     const sl_bytes whole = sl_slice(one_span, sizeof one_span);
     struct reply r;
     start(f);
@@ -358,7 +359,7 @@ static void damaged_bodies(void **state)
         assert_true(status_of(&r).message.n > 0);
         assert_null(strstr(r.text, "Retry-After"));
     }
-    assert_int_equal(gzip_compress(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
+    assert_int_equal(packer_pack(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
     for (size_t n = 1; n < packed.n; n += 7) {
         post(f, "/v1/traces", GZIP, packed.at, n, &r);
         assert_int_equal(r.status, 400);
@@ -370,21 +371,21 @@ static void damaged_bodies(void **state)
     assert_int_equal(r.status, 400);
     assert_int_equal(f->host->offers, 0);
     assert_true(refusals(f, "malformed") > 100);
-    gzip_buffer_deinit(&packed);
-    gzip_writer_destroy(w);
+    pack_buffer_deinit(&packed);
+    packer_destroy(w);
 }
 
 static void bodies_above_the_limit(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
-    struct gzip_writer *w = gzip_writer_create(GZIP_SMALLEST);
-    struct gzip_buffer packed = {0};
+    struct packer *w = packer_create(PACK_GZIP, 9);
+    struct pack_buffer packed = {0};
     struct reply r;
     enum { BOMB = 32 << 20 };
     uint8_t *zeros = (uint8_t *)calloc(1, BOMB);
     const sl_bytes whole = sl_slice(zeros, BOMB);
     start(f);
-    assert_int_equal(gzip_compress(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
+    assert_int_equal(packer_pack(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
     assert_true(packed.n < f->config.protocols.http.max_request_body_size);
     post(f, "/v1/traces", GZIP, packed.at, packed.n, &r);
     assert_int_equal(r.status, 413);
@@ -402,8 +403,8 @@ static void bodies_above_the_limit(void **state)
     assert_int_equal(refusals(f, "too_large"), 2);
     /* wire bytes and inflated bytes, and while a buffer grows the old one too */
     assert_true(f->host->used_most <= 3 * f->config.protocols.http.max_request_body_size);
-    gzip_buffer_deinit(&packed);
-    gzip_writer_destroy(w);
+    pack_buffer_deinit(&packed);
+    packer_destroy(w);
     free(zeros);
 }
 
@@ -536,16 +537,16 @@ static void budget_is_asked_first(void **state)
     close(fd);
     assert_int_equal(refusals(f, "no_memory"), 1);
     /* Inflating needs memory too. */
-    struct gzip_writer *w = gzip_writer_create(GZIP_SMALLEST);
-    struct gzip_buffer packed = {0};
+    struct packer *w = packer_create(PACK_GZIP, 9);
+    struct pack_buffer packed = {0};
     static const uint8_t zeros[50000];
     const sl_bytes whole = sl_slice(zeros, sizeof zeros);
-    assert_int_equal(gzip_compress(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
+    assert_int_equal(packer_pack(w, &whole, 1, SIZE_MAX, &packed), SL_OK);
     post(f, "/v1/traces", GZIP, packed.at, packed.n, &r);
     assert_int_equal(r.status, 503);
     assert_int_equal(refusals(f, "no_memory"), 2);
-    gzip_buffer_deinit(&packed);
-    gzip_writer_destroy(w);
+    pack_buffer_deinit(&packed);
+    packer_destroy(w);
     post(f, "/v1/traces", PROTO, one_span, sizeof one_span, &r);
     assert_int_equal(r.status, 200);
 }

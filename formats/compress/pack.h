@@ -1,0 +1,43 @@
+/* Compresses whole messages, given as lists of segments, as gzip, zlib or zstd. A packer keeps its
+ * working memory from one message to the next: gzip and zlib about 260 KiB, zstd from 1 MiB upwards
+ * by its level. One thread at a time for each packer. Reading is in gzip.h. */
+#ifndef SLUICE_FORMATS_COMPRESS_PACK_H
+#define SLUICE_FORMATS_COMPRESS_PACK_H
+#include <sluice/plugin.h>
+
+enum pack_format {
+    PACK_GZIP,
+    PACK_ZLIB, /* what HTTP calls "deflate" (RFC 9110, 8.4.1.2) */
+    PACK_ZSTD
+};
+
+/* The fastest level of each format that compresses well. For OTLP, gzip's takes half the time of
+ * its usual one, for about an eighth more bytes. */
+enum { PACK_FASTEST = 1 };
+
+/* Grows as needed and is reused: packing begins at `at` again. */
+struct pack_buffer {
+    uint8_t *at; /* malloc */
+    size_t n, capacity;
+};
+void pack_buffer_deinit(struct pack_buffer *); /* a zeroed one needs no init */
+
+struct packer;
+/* NULL: no memory, or no such level. gzip and zlib have -2 (Huffman codes only), -1 (zlib's usual
+ * one, 6) and 0 (stored) to 9 (small). zstd takes any number and brings it into its own range, up
+ * to 19: above, its window would exceed the 8 MiB that receivers must offer (RFC 9659). */
+struct packer *packer_create(enum pack_format, int level);
+void packer_destroy(struct packer *);
+
+/* Replaces the buffer's content by the compressed segments. SL_ERR_NOMEM; SL_ERR_TOO_LARGE when the
+ * result would exceed `limit` bytes, and with zlib perhaps when it has just as many. */
+int32_t packer_pack(struct packer *, const sl_bytes *segments, uint32_t n_segments, size_t limit,
+                    struct pack_buffer *);
+
+/* The same in parts, for a text that is never there as a whole. The buffer and the packer belong
+ * together from begin to end; after a failure only begin and destroy are legal. */
+int32_t packer_begin(struct packer *, size_t limit, struct pack_buffer *);
+int32_t packer_feed(struct packer *, const void *at, size_t n);
+int32_t packer_end(struct packer *);
+
+#endif
