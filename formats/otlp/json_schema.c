@@ -74,11 +74,16 @@ static uint32_t key_write(const char *name, char *at)
     return (uint32_t)(p - at);
 }
 
-/* OTLP's ids are the bytes fields that are called so; they are hex, all others base64. */
-static bool is_id(const char *name)
+static bool ends_with(const char *name, const char *end)
 {
-    size_t n = strlen(name);
-    return n >= 3 && strcmp(name + n - 3, "_id") == 0;
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* OTLP's ids are the bytes fields that are called so; they are hex, all others base64. */
+static uint8_t id_size_of(const char *name)
+{
+    return ends_with(name, "span_id") ? 8 : ends_with(name, "_id") ? 16 : 0;
 }
 
 static int32_t form_of(const ProtobufCFieldDescriptor *from, struct json_field *field)
@@ -109,8 +114,11 @@ static int32_t form_of(const ProtobufCFieldDescriptor *from, struct json_field *
     }
     field->form = forms[from->type].form;
     field->wire = forms[from->type].wire;
-    if (field->form == JSON_BASE64 && is_id(from->name)) {
-        field->form = JSON_HEX;
+    if (field->form == JSON_BASE64) {
+        field->id_size = id_size_of(from->name);
+        field->form = field->id_size ? JSON_HEX : JSON_BASE64;
+    } else if (from->type == PROTOBUF_C_TYPE_ENUM) {
+        field->values = (const ProtobufCEnumDescriptor *)from->descriptor;
     }
     return SL_OK;
 }
@@ -146,10 +154,15 @@ static int32_t message_fill(struct json_schema *schema, struct reachable *all, s
         }
         message->by_number[from->id] = (uint8_t)i;
         field->number = from->id;
+        field->name = from->name;
+        field->name_length = (uint32_t)strlen(from->name);
         field->key = *keys;
         field->key_length = key_write(from->name, *keys);
         *keys += field->key_length;
         field->repeated = from->label == PROTOBUF_C_LABEL_REPEATED;
+        field->tag_size =
+            (uint8_t)(sl_put_tag(field->tag, from->id, field->repeated ? SL_BYTES : field->wire) -
+                      field->tag);
         bool member = from->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
         field->others = member ? oneof_others(type, i) : 0;
         field->presence = member || from->label == PROTOBUF_C_LABEL_OPTIONAL ||
@@ -195,6 +208,8 @@ int32_t json_schema_create(const ProtobufCMessageDescriptor *root, struct json_s
         }
     }
     s->root = &s->messages[0];
+    s->message_count = (uint32_t)all.count;
+    s->field_count = (uint32_t)all.fields;
     decimal_powers_init(&s->powers);
     *schema = s;
     return SL_OK;

@@ -14,6 +14,7 @@ enum {
     JSON_NUMBER_MAX = 63,   /* the highest field number */
     JSON_MESSAGES_MAX = 64, /* types below one root; metrics have 21 */
     JSON_KEY_MAX = 64,      /* bytes of a key with quotes and colon */
+    JSON_TAG_MAX = 2,       /* bytes, for numbers up to JSON_NUMBER_MAX */
     JSON_NO_FIELD = 0xff
 };
 
@@ -36,10 +37,16 @@ struct json_field {
     const struct json_message *message; /* JSON_OBJECT: its type */
     const char *key;                    /* "name":, with quotes and colon */
     uint32_t key_length;
+    uint32_t name_length;
+    const char *name;                      /* as in the .proto file: snake_case */
+    const ProtobufCEnumDescriptor *values; /* of an enum, else NULL */
     uint32_t number;
-    uint32_t others; /* mask: the other members of its oneof */
+    uint32_t others;           /* mask: the other members of its oneof */
+    uint8_t tag[JSON_TAG_MAX]; /* of its records, where numbers are packed */
+    uint8_t tag_size;
     uint8_t form;    /* enum json_form */
     uint8_t wire;    /* enum sl_wire_type of one value */
+    uint8_t id_size; /* JSON_HEX: bytes of an id that is not empty */
     bool repeated;
     bool presence; /* written whenever it is on the wire, zero or not */
 };
@@ -57,6 +64,7 @@ struct json_schema {
     struct decimal_powers powers;
     struct json_message *messages;
     struct json_field *fields;
+    uint32_t message_count, field_count;
     char *keys;
 };
 

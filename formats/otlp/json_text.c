@@ -1,6 +1,8 @@
 /* Text and bytes as JSON strings. Any thread. */
 #include "formats/otlp/json_text.h"
 
+#include "formats/otlp/utf8.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -20,31 +22,12 @@ static void put(struct json_out *out, uint8_t c)
     json_out_commit(out, 1);
 }
 
-/* Length of the UTF-8 sequence at p, of two bytes and more; 0 where there is none. */
-static size_t utf8_length(const uint8_t *p, size_t n)
-{
-    uint8_t lead = p[0];
-    size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || n < length) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (lead == 0xe0 && p[1] < 0xa0) || (lead == 0xf0 && p[1] < 0x90);
-    bool surrogate = lead == 0xed && p[1] > 0x9f;
-    bool beyond = lead == 0xf4 && p[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : length;
-}
-
 /* Writes what the character at p becomes, at most ESCAPE_MAX bytes; returns the bytes read. */
 static size_t escape(const uint8_t *p, size_t n, uint8_t *at, size_t *written)
 {
     uint8_t c = *p;
     if (c >= 0x80) {
-        size_t length = utf8_length(p, n);
+        size_t length = otlp_utf8_length(p, n);
         memcpy(at, length ? p : (const uint8_t *)"\xef\xbf\xbd", length ? length : 3);
         *written = length ? length : 3;
         return length ? length : 1;

@@ -92,8 +92,7 @@ static int is_tail(uint8_t byte)
     return (byte & 0xc0) == 0x80;
 }
 
-/* Length of the character at p, which does not begin with an ASCII byte; 0 if it is none. */
-static size_t character(const uint8_t *p, size_t n)
+size_t otlp_utf8_length(const uint8_t *p, size_t n)
 {
     const uint8_t lead = p[0];
     if (lead >= 0xc2 && lead <= 0xdf) {
@@ -134,7 +133,7 @@ size_t otlp_utf8_valid(const uint8_t *p, size_t n)
             i++;
             continue;
         }
-        const size_t length = character(p + i, n - i);
+        const size_t length = otlp_utf8_length(p + i, n - i);
         if (length == 0) {
             return i;
         }

@@ -8,6 +8,10 @@
 /* Returns the offset of the first byte that does not belong to a character; n where all do. */
 size_t otlp_utf8_valid(const uint8_t *p, size_t n);
 
+/* Length of the character at p, which does not begin with an ASCII byte; 0 where it is none. n > 0.
+ */
+size_t otlp_utf8_length(const uint8_t *p, size_t n);
+
 /* Counts the bytes above 0x7f. */
 size_t otlp_count_high(const uint8_t *p, size_t n);
 
