@@ -1,5 +1,7 @@
-/* Helpers of the JSON writer's tests. One thread. */
+/* Helpers of the tests of JSON. One thread. */
 #include "tests/unit/formats_json_support.h"
+
+#include "formats/otlp/json_read.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,6 +63,49 @@ char *json_text_of(const ProtobufCMessageDescriptor *type, const sl_bytes *segme
     json_out_deinit(&out);
     json_schema_destroy(schema);
     return text;
+}
+
+int32_t json_bytes_grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
+{
+    struct json_bytes *bytes = ctx;
+    assert_true(capacity > bytes->capacity);
+    if (++bytes->calls == bytes->fail_at) {
+        return SL_ERR_NOMEM;
+    }
+    /* Moved each time, so that a sanitizer sees what still points to the old place. */
+    uint8_t *moved = malloc(capacity);
+    assert_non_null(moved);
+    if (bytes->at) {
+        memcpy(moved, bytes->at, bytes->capacity);
+    }
+    free(bytes->at);
+    bytes->at = moved;
+    bytes->capacity = capacity;
+    *at = moved;
+    *got = capacity;
+    return SL_OK;
+}
+
+int32_t json_wire_of(const ProtobufCMessageDescriptor *type, sl_bytes text,
+                     struct json_bytes *bytes, sl_error *error)
+{
+    struct json_schema *schema = json_schema_of(type);
+    struct json_reader *reader = json_reader_create(schema);
+    assert_non_null(reader);
+    *bytes = (struct json_bytes){.at = NULL};
+    /* A copy that ends where the text does. */
+    uint8_t *exact = malloc(text.n ? text.n : 1);
+    assert_non_null(exact);
+    if (text.n > 0) {
+        memcpy(exact, text.p, text.n);
+    }
+    const struct byte_target target = {bytes, json_bytes_grow};
+    int32_t status =
+        json_read(reader, sl_slice(exact, text.n), &target, UINT32_MAX, &bytes->n, error);
+    free(exact);
+    json_reader_destroy(reader);
+    json_schema_destroy(schema);
+    return status;
 }
 
 int32_t json_refused(const ProtobufCMessageDescriptor *type, sl_bytes whole, sl_error *error)

@@ -1,4 +1,4 @@
-/* What the JSON writer's tests share: short names of the messages, and ways to write one. One
+/* What the tests of JSON share: short names of the messages, and ways to read and write one. One
  * thread. */
 #ifndef SLUICE_TESTS_UNIT_FORMATS_JSON_SUPPORT_H
 #define SLUICE_TESTS_UNIT_FORMATS_JSON_SUPPORT_H
@@ -41,6 +41,17 @@ void json_init_collecting(struct json_out *out);
 
 /* The text of segments; the caller frees it. */
 char *json_text_of(const ProtobufCMessageDescriptor *type, const sl_bytes *segments, size_t count);
+
+/* The wire bytes of a text, in memory of exactly the sizes that the reader asks for; free(at), also
+ * after a failure. */
+struct json_bytes {
+    uint8_t *at;
+    size_t n, capacity;
+    size_t calls, fail_at; /* the call that fails, from 1 */
+};
+int32_t json_bytes_grow(void *bytes, size_t capacity, uint8_t **at, size_t *got);
+int32_t json_wire_of(const ProtobufCMessageDescriptor *type, sl_bytes text,
+                     struct json_bytes *bytes, sl_error *error);
 
 /* The status for bytes that must not be written; asserts that nothing is left of them. */
 int32_t json_refused(const ProtobufCMessageDescriptor *type, sl_bytes whole, sl_error *error);
