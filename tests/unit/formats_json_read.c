@@ -119,7 +119,8 @@ static void test_enums(void **state)
     reads_as(&SPAN, "{\"kind\":77,\"status\":{\"code\":\"STATUS_CODE_ERROR\"}}",
              "{\"kind\":77,\"status\":{\"code\":2}}");
     reads_as(&SPAN, "{\"kind\":-1}", "{\"kind\":-1,\"status\":{}}");
-    reads_as(&LOG, "{\"severityNumber\":\"SEVERITY_NUMBER_FATAL4\"}", "{\"severityNumber\":24,\"body\":{}}");
+    reads_as(&LOG, "{\"severityNumber\":\"SEVERITY_NUMBER_FATAL4\"}",
+             "{\"severityNumber\":24,\"body\":{}}");
     refuses(&SPAN, "{\"kind\":\"SERVER\"}", "the number or the name of an enum value is expected");
     refuses(&SPAN, "{\"kind\":2147483648}", "the number or the name of an enum value is expected");
 }
@@ -321,7 +322,8 @@ static void test_keys_that_come_twice(void **state)
              "{\"name\":\"b\",\"status\":{}}");
     reads_as(&SPAN, "{\"name\":\"a\",\"name\":\"\",\"name\":null}", "{\"status\":{}}");
     reads_as(&SPAN, "{\"attributes\":[{\"key\":\"a\"}],\"attributes\":[{\"key\":\"b\"}]}",
-             "{\"attributes\":[{\"key\":\"a\",\"value\":{}},{\"key\":\"b\",\"value\":{}}],\"status\":{}}");
+             "{\"attributes\":[{\"key\":\"a\",\"value\":{}},{\"key\":\"b\",\"value\":{}}],"
+             "\"status\":{}}");
     reads_as(&SPAN, "{\"status\":{\"code\":1,\"message\":\"m\"},\"status\":{\"code\":2}}",
              "{\"status\":{\"message\":\"m\",\"code\":2}}");
     reads_as(&ANY_VALUE, "{\"stringValue\":\"a\",\"intValue\":0}", "{\"intValue\":\"0\"}");
