@@ -1,94 +1,84 @@
 /* file: writes each request to a file, as a line of OTLP JSON or as protobuf with its length. A
- * request counts as delivered when the kernel has it, so a killed process loses nothing that it has
- * acknowledged. `send` runs on consumer threads, one after the other under the output's mutex. */
+ * request counts as delivered when the kernel has it, or, with fsync: always, the disk; so a killed
+ * process loses nothing that it has acknowledged. `send` runs on consumer threads, one for each
+ * signal. */
 #include "exporters/file/file.h"
-#include "formats/otlp/json_write.h"
-#include "formats/otlp/proto/logs_service.pb-c.h"
-#include "formats/otlp/proto/metrics_service.pb-c.h"
-#include "formats/otlp/proto/trace_service.pb-c.h"
 
-static const ProtobufCMessageDescriptor *descriptor_of(unsigned signal)
+/* How long a send waits for the component's forerunner to end, before it is tried again later. */
+static const int64_t FORERUNNER_NS = INT64_C(5000000000), WAIT_NS = INT64_C(50000000);
+
+/* Tells the host when writing begins to fail, and when it works again. Mutex held. */
+static void report(struct exporter *e, int32_t status, const char *text)
 {
-    switch (signal) {
-    case 0:
-        return &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor;
-    case 1:
-        return &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor;
-    default:
-        return &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor;
-    }
+    const bool trouble = status == SL_ERR_IO || status == SL_ERR_STATE;
+    if (trouble && !e->in_trouble)
+        sl_report(sl_host_of(e), SL_STATUS_RECOVERABLE, text);
+    else if (status == SL_OK && e->in_trouble)
+        sl_report(sl_host_of(e), SL_STATUS_OK, "writes again");
+    e->in_trouble = trouble || (e->in_trouble && status != SL_OK);
 }
 
-static int32_t flush(void *context, const uint8_t *at, size_t n)
+static int32_t find_output(struct exporter *e, const sl_bytes *group, struct output **o,
+                           sl_error *error)
 {
-    return output_write(context, at, n);
+    char clean[PLACE_VALUE_MAX];
+    *o = e->output;
+    return group ? files_get(e, clean, place_clean(*group, clean), o, error) : SL_OK;
 }
 
-static int32_t write_json(const sl_host *h, struct output *o, const sl_payload *payload)
+int32_t exporter_write(struct exporter *e, const struct request *r, const sl_bytes *group,
+                       sl_send *send)
 {
-    const unsigned signal = (unsigned)__builtin_ctz(payload->signal);
-    const sl_bytes *segments = payload->segments;
-    uint32_t n = payload->n_segments;
-    struct json_out out;
-    sl_bytes whole;
-    int32_t status = SL_OK;
-    if (!(payload->flags & SL_PAYLOAD_ALIGNED)) { /* such as what was split */
-        status = h->table->payload_flatten(h, payload, &whole);
-        segments = &whole;
-        n = 1;
+    struct encoder *c = &e->encoders[__builtin_ctz(r->signal)];
+    struct output *o;
+    pthread_mutex_lock(&c->mutex);
+    int32_t status = encode_prepare(e, c, r, &send->error);
+    for (int64_t waited = 0; status == SL_OK || status == SL_ERR_UNAVAILABLE; waited += WAIT_NS) {
+        pthread_mutex_lock(&e->mutex);
+        status = find_output(e, group, &o, &send->error);
+        if (status == SL_OK)
+            status = encode_write(e, c, r, o, send->deadline_ns, &send->error);
+        report(e, status, send->error.text);
+        pthread_mutex_unlock(&e->mutex);
+        if (status != SL_ERR_UNAVAILABLE || waited >= FORERUNNER_NS || atomic_load(&e->stopping))
+            break;
+        lock_wait(WAIT_NS);
     }
-    if (status != SL_OK)
-        return status;
-    if (!o->schemas[signal])
-        status = json_schema_create(descriptor_of(signal), &o->schemas[signal]);
-    if (status != SL_OK)
-        return status;
-    status = json_out_init(&out, UINT64_MAX, flush, o);
-    if (status != SL_OK)
-        return status;
-    status = json_write(o->schemas[signal], segments, n, &out, o->error);
-    if (status == SL_OK) {
-        *json_out_reserve(&out, 1) = '\n';
-        json_out_commit(&out, 1);
-        status = json_out_finish(&out);
-    }
-    json_out_deinit(&out);
+    encode_done(c);
+    pthread_mutex_unlock(&c->mutex);
     return status;
 }
 
-static int32_t write_proto(struct output *o, const sl_payload *payload)
+static int32_t send_whole(struct exporter *e, sl_delivery *d, sl_send *send)
 {
-    if (payload->bytes > UINT32_MAX)
-        return sl_fail(o->error, SL_ERR_TOO_LARGE, "a record cannot have %llu bytes",
-                       (unsigned long long)payload->bytes);
-    const uint32_t n = (uint32_t)payload->bytes;
-    const uint8_t length[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
-                               (uint8_t)n};
-    const int32_t status = output_write(o, length, sizeof length);
-    return status == SL_OK ? output_write_segments(o, payload->segments, payload->n_segments)
-                           : status;
+    const sl_payload *payload = d->payload;
+    struct request r = {.signal = payload->signal,
+                        .segments = payload->segments,
+                        .n = payload->n_segments,
+                        .bytes = payload->bytes};
+    sl_bytes whole;
+    if (!(payload->flags & SL_PAYLOAD_ALIGNED)) { /* such as what was split */
+        const int32_t status =
+            sl_host_of(e)->table->payload_flatten(sl_host_of(e), payload, &whole);
+        if (status != SL_OK)
+            return status;
+        r.segments = &whole;
+        r.n = 1;
+    }
+    return e->files ? groups_send(e, d, &r, send) : exporter_write(e, &r, NULL, send);
 }
 
 static int32_t send_to_file(void *component, sl_delivery *delivery, sl_send *send)
 {
-    const struct exporter *e = component;
-    struct output *o = e->output;
+    struct exporter *e = component;
     const sl_payload *payload = delivery->payload;
-    if (!o || atomic_load(&o->stopping))
+    if (!e->started || atomic_load(&e->stopping))
         return sl_fail(&send->error, SL_ERR_SHUTDOWN, "the exporter has stopped");
     if (!payload)
         return sl_fail(&send->error, SL_ERR_STATE, "the delivery has no payload");
     if (payload->signal != SL_TRACES && payload->signal != SL_METRICS && payload->signal != SL_LOGS)
         return sl_fail(&send->error, SL_ERR_UNSUPPORTED, "this signal cannot be written to files");
-    pthread_mutex_lock(&o->mutex);
-    int32_t status = output_begin(o, send->deadline_ns, &send->error);
-    if (status == SL_OK) {
-        status = e->format == FORMAT_PROTO ? write_proto(o, payload)
-                                           : write_json(sl_host_of(e), o, payload);
-        if (status != SL_OK)
-            output_undo(o);
-    }
-    pthread_mutex_unlock(&o->mutex);
+    const int32_t status = send_whole(e, delivery, send);
     if (status != SL_OK) {
         send->why = status == SL_ERR_INVALID ? "invalid" : "io";
         if (!send->error.text[0])
@@ -98,30 +88,72 @@ static int32_t send_to_file(void *component, sl_delivery *delivery, sl_send *sen
     return status;
 }
 
-static int32_t start(void *component, sl_error *error)
+/* ---- life ---- */
+
+static int32_t open_first(struct exporter *e, sl_error *error)
 {
-    struct exporter *e = component;
-    return output_open(e, &e->output, error);
+    if (e->group_by.enabled) {
+        e->files = files_create(e->group_by.max_open_files);
+        return e->files ? SL_OK : sl_fail(error, SL_ERR_NOMEM, "no memory for open files");
+    }
+    int32_t status = output_create(e, (const char *)e->path.p, e->path.n, NULL, &e->output, error);
+    if (status != SL_OK)
+        return status;
+    status = output_open(e->output, error);
+    if (status == SL_ERR_UNAVAILABLE) /* the forerunner drains; the first record waits for it */
+        return SL_OK;
+    if (status == SL_OK && e->rotating && e->output->regular)
+        rotate_prune(e->output);
+    return status;
 }
 
 static void stop(void *component)
 {
     struct exporter *e = component;
-    if (e->output)
-        atomic_store(&e->output->stopping, true);
+    atomic_store(&e->stopping, true);
+    if (e->started)
+        lock_wake();
 }
 
 static void destroy(void *component)
 {
     struct exporter *e = component;
-    if (e->output)
-        output_close(e->output);
+    if (!e->started)
+        return;
+    syncer_stop(e);
+    output_destroy(e->output);
+    files_destroy(e->files);
     e->output = NULL;
+    e->files = NULL;
+    for (size_t i = 0; i < SIGNALS; i++)
+        encoder_deinit(&e->encoders[i]);
+    pthread_mutex_destroy(&e->mutex);
+    e->started = false;
+}
+
+static int32_t start(void *component, sl_error *error)
+{
+    struct exporter *e = component;
+    if (!e->calls)
+        e->calls = &file_calls_of_system;
+    atomic_store(&e->stopping, false);
+    if (pthread_mutex_init(&e->mutex, NULL))
+        return sl_fail(error, SL_ERR_NOMEM, "no memory to start");
+    for (size_t i = 0; i < SIGNALS; i++)
+        (void)encoder_init(&e->encoders[i]);
+    e->started = true;
+    int32_t status = open_first(e, error);
+    if (status == SL_OK && e->fsync == FSYNC_INTERVAL)
+        status = syncer_start(e, error);
+    if (status != SL_OK)
+        destroy(e);
+    return status;
 }
 
 SL_TYPE(exporter, file, .signals = SL_TRACES | SL_METRICS | SL_LOGS, .flags = SL_RETRY,
         .stability = SL_BETA, SL_CONFIG(struct exporter, exporter_fields),
         .prepare = exporter_prepare, .start = start, .stop = stop, .destroy = destroy,
         .send = send_to_file,
-        .help = "Writes traces, metrics and logs to a file, as lines of OTLP JSON or as protobuf.");
+        .help = "Writes traces, metrics and logs to files, as lines of OTLP JSON or as protobuf, "
+                "compressed, rotated, and apart by an attribute, as asked for.");
 SL_PLUGIN("0.1.0", &sl_type_file);

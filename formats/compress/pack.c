@@ -102,6 +102,12 @@ struct packer *packer_create(enum pack_format format, int level)
     return NULL;
 }
 
+void packer_add_checksum(struct packer *p)
+{
+    if (p->format == PACK_ZSTD)
+        (void)ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1);
+}
+
 void packer_destroy(struct packer *p)
 {
     if (!p)

@@ -28,6 +28,8 @@ struct packer;
  * to 19: above, its window would exceed the 8 MiB that receivers must offer (RFC 9659). */
 struct packer *packer_create(enum pack_format, int level);
 void packer_destroy(struct packer *);
+/* zstd: from the next message on, each ends with a checksum, as gzip's and zlib's do anyway. */
+void packer_add_checksum(struct packer *);
 
 /* Replaces the buffer's content by the compressed segments. SL_ERR_NOMEM; SL_ERR_TOO_LARGE when the
  * result would exceed `limit` bytes, and with zlib perhaps when it has just as many. */

@@ -46,6 +46,7 @@ int main(int argc, char **argv)
 {
     tune_allocator();
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* whoever writes a file hears EFBIG instead */
     if (argc < 2) {
         cli_print_usage(stderr);
         return CLI_USAGE;

@@ -406,6 +406,60 @@ def overload(context, kind):
             "bytes_lost": max(r["bytes_lost"] for r in runs), "runs": runs}
 
 
+def file_run(context, keys, data, requests):
+    """CPU of the process alone for so many requests over HTTP into a file, or into nothing."""
+    sut_cpus, other_cpus = context.cpus(True)
+    port = free_port()
+    process = Process(collector_command(context, templates.file_config(
+        {"http": port}, data.signal, keys)), context.folder, sut_cpus)
+    try:
+        process.wait_port(port)
+        load = dict(cpus=other_cpus, connections=2, in_flight=4, timeout=30)
+        send(context.build, "http", port, data, requests=max(requests // 5, 8), **load)
+        before = process.quiet_cpu_ns()
+        machine, others = Machine(), children_ns()
+        report = send(context.build, "http", port, data, requests=requests, **load)
+        after = process.quiet_cpu_ns()
+        others = children_ns() - others
+        memory = process.memory_kib()
+    finally:
+        process.stop()
+    if report["acknowledged"] != requests:
+        raise BenchError(f"{report['acknowledged']} of {requests} requests were acknowledged "
+                         f"({report['last_problem']})")
+    return {"cpu_ns": after - before, "items": report["items_acknowledged"],
+            "bytes": report["bytes_acknowledged"], "peak_rss_kib": memory["VmHWM"],
+            "foreign_share": machine.foreign_share(after - before + others)}
+
+
+def file_out(context, form, compression=None):
+    """What writing to a file adds to a request, in memory (/dev/shm), so that no disk is measured:
+    bytes of the file, and of protobuf, for each second of CPU."""
+    need_sut(context)
+    data = context.data("traces", 1000)
+    requests = max(int(800 * context.scale), 40)
+    runs = []
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="sluice-bench-") as folder:
+        path = os.path.join(folder, "out")
+        keys = {"path": path, "format": form}
+        if compression:
+            keys["compression"] = compression
+        for _ in range(context.runs):
+            nothing = file_run(context, None, data, requests)
+            file = file_run(context, keys, data, requests)
+            written = os.path.getsize(path) * requests / (requests + max(requests // 5, 8))
+            os.unlink(path)
+            added = file["cpu_ns"] - nothing["cpu_ns"]
+            runs.append({"added_ns_per_item": added / file["items"],
+                         "file_mb_per_s": written / added * 1e3,
+                         "protobuf_mb_per_s": file["bytes"] / added * 1e3,
+                         "cpu_ns_per_item": file["cpu_ns"] / file["items"],
+                         "peak_rss_kib": file["peak_rss_kib"],
+                         "foreign_share": max(file["foreign_share"], nothing["foreign_share"])})
+    return {"spans": 1000, **{key: round(statistics.median(r[key] for r in runs), 3)
+                              for key in runs[0]}, "runs": flat([{str(i): r for i, r in enumerate(runs)}])}
+
+
 def startup(context, kinds):
     """From exec to the first good answer of each server, nop exporter."""
     runs = []
@@ -439,6 +493,9 @@ CASES = {
     "batch-http": lambda c: batch(c, "http"),
     "lanes-grpc": lambda c: lanes(c, "grpc"),
     "lanes-http": lambda c: lanes(c, "http"),
+    "file-proto": lambda c: file_out(c, "proto"),
+    "file-json": lambda c: file_out(c, "json"),
+    "file-zstd": lambda c: file_out(c, "proto", "zstd"),
     "idle": idle,
     "rate-100k": rate_100k,
     "overload-grpc": lambda c: overload(c, "grpc"),

@@ -22,6 +22,16 @@ def exporter(kind, sink_port, wait_for_result):
                         f"    retry_on_failure: {retry}"]
 
 
+def file_config(ports, signal, keys):
+    """OTLP in on `ports`, out to a file with these keys of the exporter; None: nop."""
+    lines = receiver(ports) + ["exporters:"]
+    lines += ["  nop:"] if keys is None else ["  file:"] + [f"    {k}: {v}" for k, v in keys.items()]
+    lines += ["service:", "  telemetry:", "    metrics:", "      level: none", "  pipelines:",
+              f"    {signal}:", "      receivers: [otlp]",
+              f"      exporters: [{'nop' if keys is None else 'file'}]"]
+    return "\n".join(lines) + "\n"
+
+
 def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_size=0, lanes=0,
            budget_mib=0):
     """OTLP in on `ports` ({"grpc": port, "http": port}), out by `kind` (None: nop)."""

@@ -452,11 +452,13 @@ static void log_line(const sl_host *host, int32_t level, sl_bytes text, const sl
     pthread_mutex_unlock(&h->mutex);
 }
 
-static void status_report(const sl_host *h, int32_t status, const char *text)
+static void status_report(const sl_host *host, int32_t status, const char *text)
 {
-    (void)h;
-    (void)status;
-    (void)text;
+    struct plugin_host *h = of(host);
+    pthread_mutex_lock(&h->mutex);
+    h->status = status;
+    (void)snprintf(h->status_text, sizeof h->status_text, "%s", text ? text : "");
+    pthread_mutex_unlock(&h->mutex);
 }
 
 static const char *name_of(const sl_host *h)

@@ -49,6 +49,8 @@ struct plugin_host {
     uint32_t derives;
     struct host_metric metrics[HOST_METRICS_MAX];
     uint32_t metric_n;
+    int32_t status;          /* the last one reported; 0: none */
+    char status_text[256];   /* with it */
     char log[HOST_LOG_ROOM]; /* all lines: "LEVEL text key=value ...\n" */
     size_t log_used;
 };
