@@ -137,6 +137,8 @@ typedef struct sl_error {
     uint32_t size; /* set by the caller: sizeof(sl_error) */
     int32_t code;  /* enum sl_status */
     char text[504];
+    const void *at; /* of `create` and `prepare`: the member of the config struct that is wrong, so
+                       that the host tells its place in the file; or NULL. See sl_fail_at */
 } sl_error;
 
 static inline sl_bytes sl_slice(const void *p, size_t n)
@@ -168,6 +170,24 @@ static inline int32_t sl_fail(sl_error *error, int32_t code, const char *format,
         va_start(args, format);
         (void)vsnprintf(error->text, sizeof error->text, format, args);
         va_end(args);
+    }
+    return code;
+}
+
+/* The same about a member of the config struct: sl_fail_at(e, ..., &config->endpoint, ...); */
+static inline int32_t sl_fail_at(sl_error *error, int32_t code, const void *member,
+                                 const char *format, ...) SL_PRINTF_(4, 5);
+static inline int32_t sl_fail_at(sl_error *error, int32_t code, const void *member,
+                                 const char *format, ...)
+{
+    if (error) {
+        va_list args;
+        error->code = code;
+        va_start(args, format);
+        (void)vsnprintf(error->text, sizeof error->text, format, args);
+        va_end(args);
+        if (error->size >= sizeof *error)
+            error->at = member;
     }
     return code;
 }

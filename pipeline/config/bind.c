@@ -6,7 +6,8 @@
 #define MAX_MEMORY ((size_t)256 * 1024 * 1024)
 
 struct config_bound {
-    struct config_arena arena; /* this struct lies in it */
+    struct config_arena arena; /* this struct and the places lie in it */
+    const struct bind_place *places;
 };
 
 static void push(struct binder *b, const sl_field *fields, uint8_t *base,
@@ -187,6 +188,17 @@ static void set_present(const struct bind_slot *s)
         s->base[s->field->present - 1] = 1;
 }
 
+static void remember_place(struct binder *b, const struct bind_slot *s, const struct config_node *c)
+{
+    struct bind_place *place = arena_take(b->arena, sizeof *place);
+    if (!place) {
+        b->no_memory = true;
+        return;
+    }
+    *place = (struct bind_place){s->base + s->field->offset, c->at, b->places};
+    b->places = place;
+}
+
 static void report_missing(struct binder *b, const char *key, const struct config_node *map,
                            struct config_place where)
 {
@@ -255,6 +267,7 @@ static void bind_slot_value(struct binder *b, struct bind_slot *s, const struct 
         diagnostics_add(b->d, CONFIG_WARNING, c->key_at, "\"%s\" of %s is deprecated: %s",
                         bind_path(b, c, path), b->what, f->help ? f->help : "it will be removed");
     s->node = c;
+    remember_place(b, s, c);
     switch (f->kind) {
     case SL_FIELD_STRUCT:
         set_present(s);
@@ -387,7 +400,19 @@ int32_t config_bind(const char *what, const struct config_node *node, struct con
         return b.no_memory ? SL_ERR_NOMEM : SL_ERR_INVALID;
     }
     (*bound)->arena = arena;
+    (*bound)->places = b.places;
     return SL_OK;
+}
+
+bool config_place_of(const struct config_bound *bound, const void *member,
+                     struct config_place *place)
+{
+    const struct bind_place *p = bound->places;
+    while (p && p->member != member)
+        p = p->next;
+    if (p)
+        *place = p->at;
+    return p != NULL;
 }
 
 void config_free(struct config_bound *bound)

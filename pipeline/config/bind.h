@@ -23,6 +23,10 @@ int32_t config_bind(const char *what, const struct config_node *node, struct con
                     const struct config_allocator *allocator, struct config_diagnostics *d,
                     struct config_bound **bound);
 void config_free(struct config_bound *bound); /* NULL is allowed */
+/* Where the value of a member stands in the file, the member named by its address; false: it does
+ * not stand there. As long as the tree lives. */
+bool config_place_of(const struct config_bound *bound, const void *member,
+                     struct config_place *place);
 
 /* A copy of the subtree in the form that plugins see. NULL: no memory. */
 const sl_raw *config_raw(struct config_arena *arena, const struct config_node *node);

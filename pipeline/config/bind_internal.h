@@ -19,6 +19,13 @@ struct bind_slot {
     const struct config_node *node; /* what stands there, once found */
 };
 
+/* A value of the file, and where it was put. */
+struct bind_place {
+    const void *member;
+    struct config_place at;
+    struct bind_place *next;
+};
+
 struct binder {
     struct config_arena *arena;   /* of what is bound */
     struct config_arena *scratch; /* of frames and slots */
@@ -26,6 +33,7 @@ struct binder {
     const char *what;
     const struct config_node *top;
     struct bind_frame *frames, *unused;
+    struct bind_place *places;
     struct bind_slot *slots; /* of the struct being filled */
     uint32_t n_slots, room;
     bool no_memory;

@@ -43,6 +43,7 @@ struct component *component_create(struct graph *g, struct runtime *r, const sl_
 {
     struct component *c = calloc(1, sizeof *c);
     char *id = strdup(sc->id);
+    struct config_place at = sc->at; /* of what is wrong */
     if (!c || !id) {
         free(c);
         free(id);
@@ -78,7 +79,8 @@ struct component *component_create(struct graph *g, struct runtime *r, const sl_
     return c;
 
 refused:
-    diagnostics_add(d, CONFIG_ERROR, sc->at, "%s \"%s\": %s", service_kind_name(c->kind), c->id,
+    (void)config_place_of(c->bound, error.at, &at);
+    diagnostics_add(d, CONFIG_ERROR, at, "%s \"%s\": %s", service_kind_name(c->kind), c->id,
                     error.text[0] ? error.text : "refused its configuration");
 failed:
     component_destroy(c);

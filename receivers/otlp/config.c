@@ -6,8 +6,43 @@
 #define SECOND INT64_C(1000000000)
 #define LONGEST (INT64_C(365) * 86400 * SECOND)
 #define NOT_YET "Not in this version of Sluice: refused when set."
+#define INCLUDE_METADATA                                                                           \
+    "Headers go with the data, for processors such as batch; without those of the connection and " \
+    "those that hold credentials."
 
 enum { MESSAGE_MIB_DEFAULT = 4 }; /* gRPC's own, and the Collector's */
+
+/* ---- who may send ---- */
+
+#define AUTHENTICATOR                                                                              \
+    SL_TEXT(struct auth_config, authenticator,                                                     \
+            "An extension that checks who sends, such as \"basicauth\"; it must be listed in "     \
+            "service.extensions.")
+
+static const sl_field grpc_auth_fields[] = {AUTHENTICATOR, SL_END};
+static const sl_struct grpc_auth_struct = {sizeof(struct auth_config), 0, grpc_auth_fields};
+
+static const sl_field http_auth_fields[] = {
+    AUTHENTICATOR,
+    SL_TEXTS(struct auth_config, request_params,
+             "Parameters of the URL's query that the authenticator sees in place of the headers of "
+             "the same names."),
+    SL_END};
+static const sl_struct http_auth_struct = {sizeof(struct auth_config), 0, http_auth_fields};
+
+static const sl_field cors_fields[] = {
+    SL_TEXTS(struct cors_config, allowed_origins,
+             "Origins whose pages may send; * stands for anything, once in each, and alone for all "
+             "origins."),
+    SL_TEXTS(struct cors_config, allowed_headers,
+             "Headers that they may set; * for all. Where none are given: Accept, Content-Type, "
+             "X-Requested-With."),
+    SL_TEXTS(struct cors_config, exposed_headers, "Headers of answers that pages may read."),
+    SL_I64(struct cors_config, max_age,
+           "How long browsers may remember what is allowed; 0: not said, negative: not at all.",
+           .unit = "seconds"),
+    SL_END};
+static const sl_struct cors_struct = {sizeof(struct cors_config), 0, cors_fields};
 
 /* ---- grpc ---- */
 
@@ -60,9 +95,10 @@ static const sl_field grpc_fields[] = {
             .def.u = 524288, .flags = SL_IGNORED),
     SL_SIZE(struct grpc_config, write_buffer_size, "gRPC's C core sizes its buffers itself.",
             .flags = SL_IGNORED),
-    SL_BOOL(struct grpc_config, include_metadata, NOT_YET),
+    SL_BOOL(struct grpc_config, include_metadata, INCLUDE_METADATA),
+    SL_STRUCT(struct grpc_config, auth, &grpc_auth_struct, "Who may send; without it, everybody.",
+              SL_PRESENT(struct grpc_config, auth_given)),
     SL_RAW(struct grpc_config, tls, NOT_YET),
-    SL_RAW(struct grpc_config, auth, NOT_YET),
     SL_RAW(struct grpc_config, middlewares, NOT_YET),
     SL_END};
 static const sl_struct grpc_struct = {sizeof(struct grpc_config), 0, grpc_fields};
@@ -99,10 +135,11 @@ static const sl_field http_fields[] = {
     SL_TEXTS(struct http_config, compression_algorithms,
              "Content encodings that are taken: \"\" and gzip (both, where nothing is given).",
              SL_PRESENT(struct http_config, algorithms_given)),
-    SL_BOOL(struct http_config, include_metadata, NOT_YET),
+    SL_BOOL(struct http_config, include_metadata, INCLUDE_METADATA),
+    SL_STRUCT(struct http_config, auth, &http_auth_struct, "Who may send; without it, everybody.",
+              SL_PRESENT(struct http_config, auth_given)),
+    SL_STRUCT(struct http_config, cors, &cors_struct, "Which web pages may send."),
     SL_RAW(struct http_config, tls, NOT_YET),
-    SL_RAW(struct http_config, auth, NOT_YET),
-    SL_RAW(struct http_config, cors, NOT_YET),
     SL_RAW(struct http_config, response_headers, NOT_YET),
     SL_RAW(struct http_config, middlewares, NOT_YET),
     SL_END};
@@ -142,7 +179,7 @@ static bool is_set(const sl_raw *raw)
 }
 
 static int32_t refuse_keys(const char *protocol, const struct refused_key *keys, uint32_t n,
-                           bool include_metadata, sl_bytes transport, sl_error *error)
+                           sl_bytes transport, sl_error *error)
 {
     for (uint32_t i = 0; i < n; i++) {
         const sl_raw *raw = keys[i].value;
@@ -153,11 +190,6 @@ static int32_t refuse_keys(const char *protocol, const struct refused_key *keys,
                            raw->file ? raw->file : "config", raw->line, raw->column, protocol,
                            keys[i].name);
     }
-    if (include_metadata)
-        return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "protocols.%s.include_metadata is not supported yet by this version of "
-                       "Sluice; remove it",
-                       protocol);
     if (!sl_eq(transport, sl_str("tcp")))
         return sl_fail(error, SL_ERR_UNSUPPORTED,
                        "protocols.%s.transport is \"%.*s\"; this version of Sluice supports tcp "
@@ -167,12 +199,40 @@ static int32_t refuse_keys(const char *protocol, const struct refused_key *keys,
     return SL_OK;
 }
 
-static int32_t check_grpc(const struct grpc_config *c, sl_error *error)
+int32_t receiver_authenticator(const sl_host *host, const char *protocol,
+                               const struct auth_config *c, bool given, const sl_auth_server **out,
+                               sl_error *error)
 {
-    const struct refused_key keys[] = {
-        {"tls", c->tls}, {"auth", c->auth}, {"middlewares", c->middlewares}};
-    return refuse_keys("grpc", keys, sizeof keys / sizeof *keys, c->include_metadata != 0,
-                       c->transport, error);
+    *out = NULL;
+    if (!given)
+        return SL_OK;
+    if (!c->authenticator.n)
+        return sl_fail_at(error, SL_ERR_INVALID, c, "protocols.%s.auth names no authenticator",
+                          protocol);
+    const char *name = (const char *)c->authenticator.p;
+    *out = (const sl_auth_server *)sl_component(host, name, SL_AUTH_SERVER);
+    if (*out)
+        return SL_OK;
+    return sl_fail_at(error, SL_ERR_NOT_FOUND, &c->authenticator,
+                      "protocols.%s.auth.authenticator is \"%.100s\", %s", protocol, name,
+                      sl_component(host, name, SL_AUTH_CLIENT)
+                          ? "which proves who sends but does not check it"
+                          : "which is no extension of service.extensions that checks who sends");
+}
+
+static int32_t check_auth(const sl_host *host, const char *protocol, const struct auth_config *c,
+                          bool given, sl_error *error)
+{
+    const sl_auth_server *ignored;
+    return receiver_authenticator(host, protocol, c, given, &ignored, error);
+}
+
+static int32_t check_grpc(const sl_host *host, const struct grpc_config *c, sl_error *error)
+{
+    const struct refused_key keys[] = {{"tls", c->tls}, {"middlewares", c->middlewares}};
+    const int32_t status =
+        refuse_keys("grpc", keys, sizeof keys / sizeof *keys, c->transport, error);
+    return status == SL_OK ? check_auth(host, "grpc", &c->auth, c->auth_given, error) : status;
 }
 
 static int32_t check_paths(const struct http_config *c, sl_error *error)
@@ -202,17 +262,19 @@ static int32_t check_paths(const struct http_config *c, sl_error *error)
     return SL_OK;
 }
 
-static int32_t check_http(const struct http_config *c, sl_error *error)
+static int32_t check_http(const sl_host *host, const struct http_config *c, sl_error *error)
 {
     const struct refused_key keys[] = {{"tls", c->tls},
-                                       {"auth", c->auth},
-                                       {"cors", c->cors},
                                        {"response_headers", c->response_headers},
                                        {"middlewares", c->middlewares}};
-    int32_t status = refuse_keys("http", keys, sizeof keys / sizeof *keys, c->include_metadata != 0,
-                                 c->transport, error);
+    int32_t status = refuse_keys("http", keys, sizeof keys / sizeof *keys, c->transport, error);
+    if (status == SL_OK)
+        status = check_auth(host, "http", &c->auth, c->auth_given, error);
     if (status != SL_OK)
         return status;
+    if (c->cors.allowed_origins.n == 0 && c->cors.allowed_headers.n > 0)
+        sl_log(host, SL_LOG_WARN,
+               "protocols.http.cors allows headers but no origins, and so has no effect");
     for (uint32_t i = 0; i < c->compression_algorithms.n; i++) {
         const sl_bytes name = *SL_LIST_AT(sl_bytes, c->compression_algorithms, i);
         if (name.n > 0 && !sl_eq(name, sl_str("gzip")))
@@ -226,11 +288,13 @@ static int32_t check_http(const struct http_config *c, sl_error *error)
 
 int32_t receiver_prepare(void *component, sl_error *error)
 {
-    const struct protocols *p = &((const struct receiver *)component)->protocols;
+    const struct receiver *r = (const struct receiver *)component;
+    const struct protocols *p = &r->protocols;
+    const sl_host *h = r->base.host;
     if (!p->grpc_on && !p->http_on)
         return sl_fail(error, SL_ERR_INVALID,
                        "protocols names neither grpc nor http; \"grpc:\" or \"http:\" alone "
                        "switches one on with its defaults");
-    int32_t status = p->grpc_on ? check_grpc(&p->grpc, error) : SL_OK;
-    return status == SL_OK && p->http_on ? check_http(&p->http, error) : status;
+    int32_t status = p->grpc_on ? check_grpc(h, &p->grpc, error) : SL_OK;
+    return status == SL_OK && p->http_on ? check_http(h, &p->http, error) : status;
 }

@@ -28,7 +28,7 @@ static struct exchange *exchange_new(struct otlp_grpc_server *s)
     e->empty = grpc_raw_byte_buffer_create(NULL, 0);
     e->text = grpc_empty_slice();
     grpc_call_details_init(&e->details);
-    grpc_metadata_array_init(&e->metadata);
+    grpc_metadata_array_init(&e->headers);
     return e;
 }
 
@@ -60,7 +60,7 @@ void exchange_deinit(struct exchange *e)
     if (e->empty) {
         grpc_byte_buffer_destroy(e->empty);
         grpc_call_details_destroy(&e->details);
-        grpc_metadata_array_destroy(&e->metadata);
+        grpc_metadata_array_destroy(&e->headers);
         e->empty = NULL;
     }
 }
@@ -79,6 +79,8 @@ static void exchange_clear(struct exchange *e)
     give_back(e);
     if (e->payload)
         h->table->payload_unref(h, e->payload);
+    if (e->metadata)
+        h->table->metadata_unref(h, e->metadata);
     if (e->request)
         grpc_byte_buffer_destroy(e->request);
     if (e->reply)
@@ -90,8 +92,9 @@ static void exchange_clear(struct exchange *e)
     grpc_slice_unref(e->text);
     grpc_call_details_destroy(&e->details);
     grpc_call_details_init(&e->details);
-    e->metadata.count = 0;
+    e->headers.count = 0;
     e->payload = NULL;
+    e->metadata = NULL;
     e->request = e->reply = NULL;
     e->has_trailer = false;
     e->call = NULL;
@@ -131,7 +134,7 @@ void exchange_post(struct otlp_grpc_server *s)
     struct exchange *e;
     while ((e = exchange_take(s)) != NULL) {
         exchange_enter(e, EXCHANGE_REQUESTED);
-        if (grpc_server_request_call(s->server, &e->call, &e->details, &e->metadata, s->queue,
+        if (grpc_server_request_call(s->server, &e->call, &e->details, &e->headers, s->queue,
                                      s->queue, e) != GRPC_CALL_OK) { /* has been shut down */
             no_longer_waiting(s);
             exchange_finish(e);
@@ -191,6 +194,15 @@ static void reply(struct exchange *e, const struct verdict *v)
         }
     }
     reply_batch(e, v);
+}
+
+/* Before the message is received. */
+static void refuse_sender(struct exchange *e, int32_t status, const char *text)
+{
+    struct verdict v;
+    verdict_of_authenticator(status, text, &v);
+    intake_count_refusal(&e->server->intake, intake_refusal_of(status));
+    reply(e, &v);
 }
 
 static void refuse(struct exchange *e, int32_t status, const char *text, enum intake_refusal reason)
@@ -373,10 +385,14 @@ static void handle_message(struct exchange *e)
     }
     const uint32_t items = payload->items, index = e->index;
     const bool settled = sl_ack(h, intake_signal(index)) == SL_ACK_SETTLED;
+    const sl_metadata *metadata = e->metadata;
     e->payload = NULL;
+    e->metadata = NULL;
     atomic_store(&e->owner, OWNER_OWED);
-    status =
-        sl_offer(h, payload, NULL, settled ? &hear_settled : &hear_taken, (uint64_t)(uintptr_t)e);
+    status = sl_offer(h, payload, metadata, settled ? &hear_settled : &hear_taken,
+                      (uint64_t)(uintptr_t)e);
+    if (metadata)
+        h->table->metadata_unref(h, metadata);
     if (status == SL_OK)
         return; /* it may have been answered by now */
     h->table->payload_unref(h, payload);
@@ -393,6 +409,30 @@ static void handle_message(struct exchange *e)
 
 /* ---- events ---- */
 
+static sl_bytes bytes_of(const grpc_slice *slice)
+{
+    return sl_slice(GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
+}
+
+/* SL_OK: e->metadata is set where there is any. */
+static int32_t admit(struct exchange *e, sl_error *error)
+{
+    const struct sender_rules *rules = &e->server->sender;
+    struct sender_headers headers;
+    if (!sender_matters(rules))
+        return SL_OK;
+    sender_headers_init(&headers);
+    bool has_host = false;
+    for (size_t i = 0; i < e->headers.count; i++) {
+        const grpc_metadata *m = &e->headers.metadata[i];
+        has_host = has_host || sl_eq(bytes_of(&m->key), sl_str("host"));
+        sender_add_header(&headers, bytes_of(&m->key), bytes_of(&m->value));
+    }
+    if (!has_host)
+        sender_add_header(&headers, sl_str("host"), bytes_of(&e->details.host));
+    return sender_admit(rules, &headers, &e->metadata, error);
+}
+
 static void handle_request(struct exchange *e)
 {
     struct otlp_grpc_server *s = e->server;
@@ -402,6 +442,12 @@ static void handle_request(struct exchange *e)
     }
     if (e->index == INTAKE_SIGNALS) {
         refuse(e, SL_ERR_UNSUPPORTED, "unknown service or method", REFUSED_UNSUPPORTED);
+        return;
+    }
+    sl_error error = {.size = sizeof error};
+    const int32_t admitted = admit(e, &error);
+    if (admitted != SL_OK) {
+        refuse_sender(e, admitted, error.text);
         return;
     }
     /* The C core shows no length before it has received the whole message. */
@@ -415,8 +461,8 @@ static void handle_request(struct exchange *e)
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &e->request;
     exchange_enter(e, EXCHANGE_RECEIVING);
-    grpc_call_error error = grpc_call_start_batch(e->call, &op, 1, e, NULL);
-    GPR_ASSERT(error == GRPC_CALL_OK);
+    grpc_call_error failed = grpc_call_start_batch(e->call, &op, 1, e, NULL);
+    GPR_ASSERT(failed == GRPC_CALL_OK);
 }
 
 static void on_event(grpc_loop_event *event, bool ok)

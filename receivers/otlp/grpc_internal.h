@@ -5,6 +5,7 @@
 #include "formats/grpc/loop.h"
 #include "receivers/otlp/grpc_server.h"
 #include "receivers/otlp/intake.h"
+#include "receivers/otlp/sender.h"
 
 #include <grpc/grpc.h>
 #include <pthread.h>
@@ -30,7 +31,8 @@ struct exchange {
     _Atomic uint32_t owner; /* enum exchange_owner */
     grpc_call *call;
     grpc_call_details details;
-    grpc_metadata_array metadata;
+    grpc_metadata_array headers;
+    const sl_metadata *metadata; /* goes with the data; NULL: none */
     grpc_byte_buffer *request;
     grpc_byte_buffer *reply; /* of a partial success; NULL: the empty one */
     grpc_byte_buffer *empty; /* kept; sending takes nothing out of it */
@@ -49,6 +51,7 @@ struct otlp_grpc_server {
     const sl_host *host;
     const sl_budget *budget; /* NULL: the host has none */
     struct intake intake;
+    struct sender_rules sender;
     uint64_t max_message;
 
     const grpc_loop *loop;

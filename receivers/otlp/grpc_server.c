@@ -136,6 +136,8 @@ static int32_t api_start(const sl_host *host, int32_t fd, const struct otlp_grpc
     if (!s)
         return sl_fail(error, SL_ERR_NOMEM, "no memory for the gRPC server");
     s->max_message = settings->max_message;
+    s->sender = (struct sender_rules){
+        .host = host, .auth = settings->auth, .include_metadata = settings->include_metadata};
     s->budget = (const sl_budget *)sl_interface(host, SL_BUDGET);
     intake_init(&s->intake, host, "grpc");
     int32_t status = take_loop(s, error);

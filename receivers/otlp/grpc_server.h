@@ -16,6 +16,8 @@ struct otlp_grpc_settings {
     int64_t keepalive_time, keepalive_timeout, min_time;
     int64_t preface_timeout; /* within which a client must say something; 0: the default */
     bool permit_without_stream;
+    const sl_auth_server *auth; /* NULL: whoever wants may send */
+    bool include_metadata;
 };
 
 #define OTLP_GRPC_SERVER "sluice.otlp_grpc_server/1"

@@ -5,6 +5,7 @@
 #include "formats/http/thread.h"
 #include "receivers/otlp/intake.h"
 #include "receivers/otlp/receiver.h"
+#include "receivers/otlp/sender.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ struct otlp_http {
     sl_bytes paths[INTAKE_SIGNALS];
     uint64_t body_max;
     bool takes_plain, takes_gzip;
+    struct sender_rules sender;
+    struct cors cors;
     struct gzip_reader *gzip; /* made with the first compressed request */
     struct http_thread *thread;
     _Atomic uint32_t refs; /* the owner's, and one for each offer whose answer is to come */
@@ -30,8 +33,9 @@ struct otlp_http {
 /* What a request holds until it is answered; lies in the request's scratch memory. */
 struct exchange {
     struct otlp_http *server;
-    sl_payload *body;  /* as it comes in, perhaps compressed */
-    sl_payload *plain; /* inflated */
+    sl_payload *body;            /* as it comes in, perhaps compressed */
+    sl_payload *plain;           /* inflated */
+    const sl_metadata *metadata; /* goes with the data; NULL: none */
     uint8_t *at;
     uint64_t used, capacity;
     uint32_t index; /* of the signal */
@@ -47,8 +51,10 @@ static struct exchange *exchange_of(struct http_request *rq)
 
 static void server_release(struct otlp_http *s)
 {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
-        free(s);
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    cors_deinit(&s->cors);
+    free(s);
 }
 
 static void exchange_release(struct exchange *e)
@@ -58,29 +64,58 @@ static void exchange_release(struct exchange *e)
         h->table->payload_unref(h, e->body);
     if (e->plain)
         h->table->payload_unref(h, e->plain);
+    if (e->metadata)
+        h->table->metadata_unref(h, e->metadata);
     e->body = e->plain = NULL;
+    e->metadata = NULL;
 }
 
 /* ---- answers ---- */
 
-static void answer_text(struct http_request *rq, int status, const char *text,
-                        const struct http_header *more)
+/* Lets go of what the request still holds. `more`: one more header, or NULL. The request is gone
+ * afterwards, for this and the other answers. */
+static void answer(struct http_request *rq, int status, const char *content_type, sl_bytes body,
+                   const struct http_header *more)
 {
-    struct http_answer a = {.status = status,
-                            .content_type = "text/plain; charset=utf-8",
-                            .n_headers = more ? 1 : 0,
-                            .headers = more,
-                            .body = sl_str(text)};
+    struct exchange *e = exchange_of(rq);
+    const struct otlp_http *s = e->server;
+    struct http_header headers[1 + CORS_HEADERS_MAX];
+    uint32_t n = 0;
+    exchange_release(e);
+    if (more)
+        headers[n++] = *more;
+    if (cors_is_on(&s->cors))
+        n += cors_answer(&s->cors, rq, headers + n);
+    const struct http_answer a = {.status = status,
+                                  .content_type = content_type,
+                                  .n_headers = n,
+                                  .headers = headers,
+                                  .body = body};
     http_answer(rq, &a);
 }
 
-/* The request is gone afterwards. */
+static void answer_text(struct http_request *rq, int status, const char *text,
+                        const struct http_header *more)
+{
+    answer(rq, status, "text/plain; charset=utf-8", sl_str(text), more);
+}
+
+static void answer_preflight(struct http_request *rq)
+{
+    const struct otlp_http *s = exchange_of(rq)->server;
+    struct http_header headers[CORS_HEADERS_MAX];
+    const struct http_answer a = {
+        .status = 204, .n_headers = cors_preflight(&s->cors, rq, headers), .headers = headers};
+    http_answer(rq, &a);
+}
+
 static void answer_verdict(struct http_request *rq, const struct verdict *v)
 {
+    const struct otlp_http *s = exchange_of(rq)->server;
     uint8_t body[ANSWER_ROOM];
     size_t n = 0;
     char seconds[24];
-    struct http_header retry = {sl_str("Retry-After"), {NULL, 0}};
+    struct http_header more = {{NULL, 0}, {NULL, 0}};
     if (v->code == OTLP_CODE_OK) {
         const struct otlp_response response = {v->rejected, sl_str(v->text)};
         (void)otlp_response_encode(&response, body, sizeof body, &n);
@@ -91,15 +126,12 @@ static void answer_verdict(struct http_request *rq, const struct verdict *v)
             const int64_t whole =
                 v->retry_delay_ns / 1000000000 + (v->retry_delay_ns % 1000000000 != 0);
             int len = snprintf(seconds, sizeof seconds, "%lld", (long long)whole);
-            retry.value = sl_slice(seconds, (size_t)len);
+            more = (struct http_header){sl_str("Retry-After"), sl_slice(seconds, (size_t)len)};
         }
     }
-    struct http_answer a = {.status = v->http,
-                            .content_type = "application/x-protobuf",
-                            .n_headers = retry.value.p ? 1 : 0,
-                            .headers = &retry,
-                            .body = sl_slice(body, n)};
-    http_answer(rq, &a);
+    if (v->code == OTLP_CODE_UNAUTHENTICATED && s->sender.auth->challenge)
+        more = (struct http_header){sl_str("WWW-Authenticate"), sl_str(s->sender.auth->challenge)};
+    answer(rq, v->http, "application/x-protobuf", sl_slice(body, n), more.name.p ? &more : NULL);
 }
 
 /* Refuses a request before its items are known. */
@@ -127,13 +159,32 @@ static bool encoding_accepted(const struct otlp_http *s, const struct http_reque
            (e.n == 0 || (e.n == 8 && strncasecmp((const char *)e.p, "identity", 8) == 0));
 }
 
-static void on_headers(void *ctx, struct http_request *rq)
+/* Who sends is asked first, so that a stranger learns nothing, and before the body is read. */
+static bool admit(struct http_request *rq, struct otlp_http *s)
+{
+    struct sender_headers headers;
+    sl_error error = {.size = sizeof error};
+    struct verdict v;
+    if (!sender_matters(&s->sender))
+        return true;
+    sender_headers_init(&headers);
+    for (uint32_t i = 0; i < rq->n_headers; i++)
+        sender_add_header(&headers, rq->headers[i].name, rq->headers[i].value);
+    sender_add_query(&headers, s->sender.request_params, rq->query);
+    const int32_t status = sender_admit(&s->sender, &headers, &exchange_of(rq)->metadata, &error);
+    if (status == SL_OK)
+        return true;
+    verdict_of_authenticator(status, error.text, &v);
+    intake_count_refusal(&s->intake, intake_refusal_of(status));
+    answer_verdict(rq, &v);
+    return false;
+}
+
+/* Answers what cannot be right whatever the body is. */
+static void check_headers(struct http_request *rq, struct otlp_http *s, struct exchange *e)
 {
     static const struct http_header allow = {{(const uint8_t *)"Allow", 5},
                                              {(const uint8_t *)"POST", 4}};
-    struct otlp_http *s = (struct otlp_http *)ctx;
-    struct exchange *e = exchange_of(rq);
-    e->server = s;
     while (e->index < INTAKE_SIGNALS && !sl_eq(rq->path, s->paths[e->index]))
         e->index++;
     if (e->index == INTAKE_SIGNALS) {
@@ -170,6 +221,17 @@ static void on_headers(void *ctx, struct http_request *rq)
         refuse(rq, s, SL_ERR_TOO_LARGE, "the body is larger than max_request_body_size");
 }
 
+static void on_headers(void *ctx, struct http_request *rq)
+{
+    struct otlp_http *s = (struct otlp_http *)ctx;
+    struct exchange *e = exchange_of(rq);
+    e->server = s;
+    if (cors_is_on(&s->cors) && cors_is_preflight(rq))
+        answer_preflight(rq);
+    else if (admit(rq, s))
+        check_headers(rq, s, e);
+}
+
 /* ---- the body ---- */
 
 static int32_t body_grow(struct exchange *e, uint64_t length)
@@ -202,7 +264,6 @@ static int32_t on_room(void *ctx, struct http_request *rq, uint8_t **at, size_t 
     if (e->used == e->capacity)
         status = body_grow(e, rq->length);
     if (status != SL_OK) {
-        exchange_release(e);
         refuse(rq, s, status,
                status == SL_ERR_TOO_LARGE ? "the body is larger than max_request_body_size" : NULL);
         return status;
@@ -298,12 +359,10 @@ static void on_end(void *ctx, struct http_request *rq)
     if (status == SL_OK && e->body)
         status = h->table->payload_close(h, e->body, e->used, signal, NULL, 0, &error);
     if (status != SL_OK) {
-        exchange_release(e);
         refuse(rq, s, status, error.text);
         return;
     }
     if (!e->body || e->body->items == 0) { /* an empty request is a success */
-        exchange_release(e);
         verdict_success(&v);
         answer_verdict(rq, &v);
         return;
@@ -311,10 +370,14 @@ static void on_end(void *ctx, struct http_request *rq)
     sl_payload *payload = e->body;
     const uint32_t items = payload->items;
     const bool settled = sl_ack(h, signal) == SL_ACK_SETTLED;
+    const sl_metadata *metadata = e->metadata;
     e->body = NULL;
+    e->metadata = NULL;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    status =
-        sl_offer(h, payload, NULL, settled ? &hear_settled : &hear_taken, (uint64_t)(uintptr_t)rq);
+    status = sl_offer(h, payload, metadata, settled ? &hear_settled : &hear_taken,
+                      (uint64_t)(uintptr_t)rq);
+    if (metadata)
+        h->table->metadata_unref(h, metadata);
     if (status == SL_OK)
         return; /* the request may have been answered by now */
     h->table->payload_unref(h, payload);
@@ -356,8 +419,9 @@ static int32_t serve(struct otlp_http *s, const struct http_handler *handler,
     return http_thread_start(handler, limits, fd, "otlp-http", &s->thread, error);
 }
 
-int32_t otlp_http_start(const sl_host *host, const struct http_config *config, int32_t fd,
-                        struct otlp_http **out, sl_error *error)
+int32_t otlp_http_start(const sl_host *host, const struct http_config *config,
+                        const sl_auth_server *auth, int32_t fd, struct otlp_http **out,
+                        sl_error *error)
 {
     struct otlp_http *s = (struct otlp_http *)calloc(1, sizeof *s);
     if (!s)
@@ -379,11 +443,19 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config, i
     s->paths[1] = config->metrics_url_path;
     s->paths[2] = config->logs_url_path;
     s->body_max = config->max_request_body_size ? config->max_request_body_size : 20971520;
+    s->sender = (struct sender_rules){.host = host,
+                                      .auth = auth,
+                                      .request_params = &config->auth.request_params,
+                                      .include_metadata = config->include_metadata != 0};
     encodings_init(s, config);
     intake_init(&s->intake, host, "http");
-    int32_t status = serve(s, &handler, &limits, fd, error);
+    int32_t status = cors_init(&s->cors, &config->cors);
+    if (status != SL_OK)
+        (void)sl_fail(error, status, "no memory for the HTTP server");
+    else
+        status = serve(s, &handler, &limits, fd, error);
     if (status != SL_OK) {
-        free(s);
+        server_release(s);
         return status;
     }
     *out = s;

@@ -10,7 +10,7 @@ void intake_init(struct intake *in, const sl_host *host, const char *transport)
 {
     static const char *const items[INTAKE_SIGNALS] = {"spans", "metric_points", "log_records"};
     static const char *const reasons[REFUSALS] = {"malformed", "too_large", "unsupported",
-                                                  "no_memory"};
+                                                  "no_memory", "unauthenticated"};
     memset(in, 0, sizeof *in);
     in->host = host;
     in->metrics = (const sl_metrics *)sl_interface(host, SL_METRICS_INTERFACE);
@@ -106,6 +106,15 @@ void verdict_of_status(int32_t status, const char *text, struct verdict *v)
     (void)snprintf(v->text, sizeof v->text, "%s", text && text[0] ? text : otherwise);
 }
 
+void verdict_of_authenticator(int32_t status, const char *text, struct verdict *v)
+{
+    verdict_of_status(status, text, v);
+    if (status == SL_ERR_DENIED) { /* it is not known who asks, rather than that he may not */
+        v->code = OTLP_CODE_UNAUTHENTICATED;
+        v->http = otlp_http_of_code(v->code);
+    }
+}
+
 void verdict_of_result(const sl_result *r, struct verdict *v)
 {
     /* What expired was given up on the operator's word: asking for it again would not help. */
@@ -172,7 +181,15 @@ void intake_count_refusal(const struct intake *in, enum intake_refusal why)
 
 enum intake_refusal intake_refusal_of(int32_t status)
 {
-    return status == SL_ERR_TOO_LARGE ? REFUSED_TOO_LARGE
-           : status == SL_ERR_NOMEM   ? REFUSED_NO_MEMORY
-                                      : REFUSED_MALFORMED;
+    switch (status) {
+    case SL_ERR_TOO_LARGE:
+        return REFUSED_TOO_LARGE;
+    case SL_ERR_NOMEM:
+        return REFUSED_NO_MEMORY;
+    case SL_ERR_DENIED:
+    case SL_ERR_UNAVAILABLE: /* the authenticator's: it cannot tell now */
+        return REFUSED_UNAUTHENTICATED;
+    default:
+        return REFUSED_MALFORMED;
+    }
 }

@@ -12,6 +12,7 @@ enum intake_refusal {
     REFUSED_TOO_LARGE,
     REFUSED_UNSUPPORTED, /* path, method, content type or encoding */
     REFUSED_NO_MEMORY,
+    REFUSED_UNAUTHENTICATED, /* no credentials, or wrong ones */
     REFUSALS
 };
 
@@ -43,6 +44,8 @@ static inline uint32_t intake_signal(uint32_t index)
 void verdict_success(struct verdict *);
 /* For a request that was not taken: a status of plugin.h, and what there is to say. */
 void verdict_of_status(int32_t status, const char *text, struct verdict *);
+/* For a request that the authenticator did not let in. */
+void verdict_of_authenticator(int32_t status, const char *text, struct verdict *);
 /* For an offer that has been taken or settled. */
 void verdict_of_result(const sl_result *, struct verdict *);
 

@@ -34,6 +34,8 @@ static void load_grpc(void *arg)
         .keepalive_timeout = p->timeout,
         .min_time = c->keepalive.enforcement_policy.min_time,
         .permit_without_stream = c->keepalive.enforcement_policy.permit_without_stream != 0,
+        .auth = r->grpc_auth,
+        .include_metadata = c->include_metadata != 0,
     };
     const sl_plugins *plugins = (const sl_plugins *)sl_interface(h, SL_PLUGINS);
     const void *table = NULL;
@@ -105,9 +107,18 @@ static int32_t receiver_start(void *component, sl_error *error)
     const sl_host *h = r->base.host;
     r->stopping = false;
     r->running = true; /* whatever fails now, `stop` undoes the rest */
-    int32_t status = open_sockets(r, error);
+    const struct grpc_config *grpc = &r->protocols.grpc;
+    const struct http_config *http = &r->protocols.http;
+    const sl_auth_server *http_auth;
+    int32_t status =
+        receiver_authenticator(h, "grpc", &grpc->auth, grpc->auth_given, &r->grpc_auth, error);
+    if (status == SL_OK)
+        status =
+            receiver_authenticator(h, "http", &http->auth, http->auth_given, &http_auth, error);
+    if (status == SL_OK)
+        status = open_sockets(r, error);
     if (status == SL_OK && r->protocols.http_on)
-        status = otlp_http_start(h, &r->protocols.http, r->http_fd, &r->http, error);
+        status = otlp_http_start(h, http, http_auth, r->http_fd, &r->http, error);
     if (status != SL_OK || !r->protocols.grpc_on)
         return status;
     sl_report(h, SL_STATUS_STARTING, "loading gRPC");

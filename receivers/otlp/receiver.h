@@ -1,6 +1,7 @@
 /* The OTLP receiver's config and state, for the files of otlp.so. */
 #ifndef SLUICE_RECEIVERS_OTLP_RECEIVER_H
 #define SLUICE_RECEIVERS_OTLP_RECEIVER_H
+#include "receivers/otlp/cors.h"
 #include "receivers/otlp/grpc_server.h"
 
 #include <pthread.h>
@@ -22,13 +23,19 @@ struct keepalive_config {
     struct enforcement_policy enforcement_policy;
 };
 
+struct auth_config {
+    sl_bytes authenticator;
+    sl_list request_params; /* sl_bytes; of HTTP */
+};
+
 struct grpc_config {
     sl_bytes endpoint, transport;
     uint32_t max_recv_msg_size_mib, max_concurrent_streams;
     uint64_t read_buffer_size, write_buffer_size; /* accepted, without meaning */
-    uint8_t include_metadata;
+    uint8_t include_metadata, auth_given;
+    struct auth_config auth;
     struct keepalive_config keepalive;
-    const sl_raw *tls, *auth, *middlewares;
+    const sl_raw *tls, *middlewares;
 };
 
 struct http_config {
@@ -36,9 +43,11 @@ struct http_config {
     sl_bytes traces_url_path, metrics_url_path, logs_url_path;
     uint64_t max_request_body_size;
     int64_t read_timeout, read_header_timeout, write_timeout, idle_timeout;
-    uint8_t keep_alives_enabled, include_metadata, algorithms_given;
+    uint8_t keep_alives_enabled, include_metadata, algorithms_given, auth_given;
     sl_list compression_algorithms;
-    const sl_raw *tls, *auth, *cors, *response_headers, *middlewares;
+    struct auth_config auth;
+    struct cors_config cors;
+    const sl_raw *tls, *response_headers, *middlewares;
 };
 
 struct protocols {
@@ -54,6 +63,7 @@ struct receiver {
     /* Made by start; [control], but what the mutex guards. */
     bool running;
     int32_t grpc_fd, http_fd;
+    const sl_auth_server *grpc_auth; /* NULL: whoever wants may send */
     struct otlp_http *http;
     pthread_mutex_t mutex;
     bool stopping;                    /* a gRPC server that comes up now is unwanted */
@@ -65,10 +75,14 @@ struct receiver {
 extern const sl_field receiver_fields[];
 int32_t receiver_prepare(void *component, sl_error *);
 uint64_t receiver_message_limit(const struct grpc_config *); /* bytes */
+/* The authenticator that `protocols.<protocol>.auth` names; NULL where it is not given. An error
+ * where it is and there is none: then nobody may send. */
+int32_t receiver_authenticator(const sl_host *, const char *protocol, const struct auth_config *,
+                               bool given, const sl_auth_server **, sl_error *);
 
-/* http.c: OTLP/HTTP on a thread of its own. [control] */
-int32_t otlp_http_start(const sl_host *, const struct http_config *, int32_t fd,
-                        struct otlp_http **, sl_error *);
+/* http.c: OTLP/HTTP on a thread of its own. `auth` NULL: whoever wants may send. [control] */
+int32_t otlp_http_start(const sl_host *, const struct http_config *, const sl_auth_server *auth,
+                        int32_t fd, struct otlp_http **, sl_error *);
 bool otlp_http_drain(struct otlp_http *, int64_t wait_ns);
 void otlp_http_stop(struct otlp_http *);
 

@@ -238,6 +238,26 @@ static void raw_subtrees_keep_places(void **state)
     config_free(owner);
 }
 
+static void members_know_their_places(void **state)
+{
+    (void)state;
+    struct config_place at;
+    struct bound b = bind("\nanything:\n  a: 1\npolicies:\n  - {name: one, type: always}\n"
+                          "  - name: two\n    type: always\n");
+    assert_true(config_place_of(b.owner, &b.k->anything, &at));
+    assert_int_equal(at.line, 3);
+    assert_int_equal(at.column, 3);
+    const struct kinds_policy *two = SL_LIST_AT(struct kinds_policy, b.k->policies, 1);
+    assert_true(config_place_of(b.owner, &two->name, &at));
+    assert_int_equal(at.line, 6);
+    assert_int_equal(at.column, 11);
+    at.line = 77;
+    assert_false(config_place_of(b.owner, NULL, &at));
+    assert_false(config_place_of(b.owner, &b, &at));
+    assert_int_equal(at.line, 77);
+    unbind(&b);
+}
+
 struct own {
     sl_base base;
     sl_bytes endpoint;
@@ -304,6 +324,7 @@ int main(void)
         cmocka_unit_test(lists_have_short_forms),
         cmocka_unit_test(unions_and_recursion),
         cmocka_unit_test(raw_subtrees_keep_places),
+        cmocka_unit_test(members_know_their_places),
         cmocka_unit_test(parts_share_one_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
