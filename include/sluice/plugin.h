@@ -542,6 +542,18 @@ typedef struct sl_budget {
     void (*give_back)(const sl_host *, uint64_t bytes); /* [any] */
 } sl_budget;
 
+/* The memory of the whole process, for those who refuse data before it runs out. */
+#define SL_MEMORY "sluice.memory/1"
+typedef struct sl_memory {
+    uint32_t size;
+    uint32_t reserved;
+    /* [any] Bytes that the process has for itself, as the system counts them; 0: not known. Costs a
+     * microsecond. */
+    uint64_t (*used)(const sl_host *);
+    uint64_t (*granted)(const sl_host *); /* [control] what the container or machine lets it have */
+    void (*trim)(const sl_host *);        /* [blocking] gives back what is only kept for reuse */
+} sl_memory;
+
 /* A component's own metrics, shown beside the host's, labelled with the component's name. */
 #define SL_METRICS_INTERFACE "sluice.metrics/1"
 enum { SL_COUNTER = 1, SL_GAUGE = 2 };

@@ -4,10 +4,13 @@
 #include "pipeline/graph/host.h"
 #include "pipeline/graph/lane.h"
 #include "pipeline/graph/sockets.h"
+#include "pipeline/memory/memory.h"
+#include "pipeline/memory/system.h"
 #include "pipeline/plugins/loader.h"
 #include "pipeline/process/loop.h"
 #include "pipeline/telemetry/metrics.h"
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -132,6 +135,31 @@ static void budget_give_back(const sl_host *h, uint64_t bytes)
 static const sl_budget budget_table = {
     .size = sizeof budget_table, .reserve = budget_reserve, .give_back = budget_give_back};
 
+/* ---- SL_MEMORY ---- */
+
+static uint64_t memory_used_by_process(const sl_host *h)
+{
+    (void)h;
+    return system_memory_used();
+}
+
+static uint64_t memory_granted(const sl_host *h)
+{
+    (void)h;
+    return system_memory_granted("");
+}
+
+static void memory_trim_all(const sl_host *h)
+{
+    memory_trim(component_of(h)->runtime->memory);
+    (void)malloc_trim(0);
+}
+
+static const sl_memory memory_table = {.size = sizeof memory_table,
+                                       .used = memory_used_by_process,
+                                       .granted = memory_granted,
+                                       .trim = memory_trim_all};
+
 /* ---- SL_POLL ---- */
 
 static int32_t poll_watch(const sl_host *h, int32_t fd, uint32_t events)
@@ -178,7 +206,7 @@ const void *host_interface(const sl_host *h, const char *id)
         {SL_LISTEN, &listen_table},   {SL_METRICS_INTERFACE, &metrics_table},
         {SL_PLUGINS, &plugins_table}, {SL_STORAGE, &storage_table},
         {SL_BUDGET, &budget_table},   {SL_POLL, &poll_table},
-        {SL_PROCESS, &process_table},
+        {SL_PROCESS, &process_table}, {SL_MEMORY, &memory_table},
     };
     (void)h;
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)

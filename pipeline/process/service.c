@@ -3,7 +3,7 @@
 #include "pipeline/process/service.h"
 #include "pipeline/graph/runtime.h"
 #include "pipeline/memory/memory.h"
-#include "pipeline/process/limits.h"
+#include "pipeline/memory/system.h"
 #include "pipeline/process/loop.h"
 #include "pipeline/process/metrics_page.h"
 #include "pipeline/telemetry/log.h"
@@ -82,7 +82,7 @@ static int32_t prepare(struct service *s, const struct service_options *o,
     if (status != SL_OK && status != SL_ERR_INVALID)
         return status;
     const struct runtime_options options = {
-        .memory_limit = s->config.memory_limit ? s->config.memory_limit : default_memory_limit(),
+        .memory_limit = s->config.memory_limit ? s->config.memory_limit : system_memory_default(),
         .plugin_directories = o->plugin_directories,
         .n_plugin_directories = o->n_plugin_directories,
         .installed_plugins = SLUICE_PLUGIN_DIRECTORY,

@@ -59,6 +59,53 @@ class Budget(EndToEnd):
                     self.assert_sent(client.send("traces", otlp.spans([2])))
                 self.finish(sluice)
 
+    def test_the_memory_limiter_says_no_and_loses_nothing(self):
+        """The destination stops until the limiter refuses, and goes on; the budget stays out of it."""
+        to = self.http_destination()
+        to.usually = HANG
+
+        def limited(limit_mib):
+            return self.sluice(self.config(
+                self.all_signals(exporters="otlphttp", processors=["memory_limiter", "batch"]),
+                {"otlphttp": {"endpoint": to.endpoint, "timeout": "0s", "retry_on_failure": {
+                    "initial_interval": "50ms", "max_interval": "100ms"},
+                    "sending_queue": {"queue_size": 1000000, "num_consumers": 2}}},
+                processors={"batch": {"timeout": "50ms", "send_batch_size": 8192},
+                            "memory_limiter": {"check_interval": "10ms", "limit_mib": limit_mib,
+                                               "spike_limit_mib": 10}},
+                service={"memory": {"limit": "2GiB"}}), name=f"limited-{limit_mib}")
+        # what it has anyway differs from build to build
+        first = limited(100000)
+        self.assert_sent(self.client(first, "http").send("traces", otlp.spans([1])))
+        limit = first.memory("RssAnon") // MIB + 70
+        to.wait(1)
+        to.release()
+        self.finish_empty(first)
+        to.usually = HANG
+        sluice = limited(limit)
+        clients = [self.client(sluice, t) for t in ("http", "grpc", "http")]
+        load = Load(clients, lambda seqs: otlp.spans(seqs, padding=8 * 1024), items=50).start()
+        wait_until(lambda: len(load.refusals) >= 30, lambda: f"refusals\n{sluice.log()}", 40)
+        load.stop()
+        self.assertEqual((load.odd, load.lost), ([], []))
+        for refusal in load.refusals:
+            self.assertIn(refusal.code, (503, "UNAVAILABLE"), refusal)
+            self.assertIn("memory_limiter", refusal.message)
+            self.assertIsNotNone(refusal.retry_after, refusal)
+        self.assertTrue(sluice.find("Memory usage is above soft limit. Refusing data", "warn"))
+        if not SANITIZERS:
+            self.assertLess(sluice.memory("RssAnon"), (limit + 30) * MIB)
+        page = sluice.check_ledger()
+        self.assertEqual(page.sum("otelcol_processor_refused_spans", processor="memory_limiter"),
+                         50 * len(load.refusals))
+        to.release()
+        to.usually = None
+        sluice.wait_metrics(lambda p: p.sum("sluice_held_items") == 0, "everything to leave", 30)
+        arrived = set(otlp.seqs("traces", *to.bodies("traces")))
+        self.assertEqual(load.acknowledged - arrived, set(), "acknowledged, and lost")
+        wait_until(lambda: clients[0].send("traces", otlp.spans([2])).ok, "data to be taken again")
+        self.finish(sluice)
+
     def test_memory_comes_back_after_a_burst(self):
         sluice = self.sluice(self.config(
             self.all_signals(exporters="nop"), {"nop": None},

@@ -519,14 +519,45 @@ static int32_t load(const sl_host *h, const char *file, const char *id, const vo
     return *table ? SL_OK : sl_fail(error, SL_ERR_NOT_FOUND, "no plugin %s", file);
 }
 
+static uint64_t memory_used(const sl_host *h)
+{
+    return of(h)->memory_used;
+}
+
+static uint64_t memory_granted(const sl_host *h)
+{
+    return of(h)->memory_granted;
+}
+
+static void memory_trim(const sl_host *h)
+{
+    of(h)->trims++;
+    if (of(h)->memory_after_trim)
+        of(h)->memory_used = of(h)->memory_after_trim;
+}
+
+/* At once, as if a thread had been idle. */
+static int32_t blocking(const sl_host *h, void (*work)(void *), void (*done)(void *), void *arg)
+{
+    (void)h;
+    work(arg);
+    if (done)
+        done(arg);
+    return SL_OK;
+}
+
 static const void *interface_of_host(const sl_host *h, const char *id)
 {
     static const sl_metrics metrics = {
         .size = sizeof metrics, .metric = metric, .add = metric_add, .set = metric_set};
     static const sl_plugins plugins = {.size = sizeof plugins, .load = load};
+    static const sl_memory memory = {
+        .size = sizeof memory, .used = memory_used, .granted = memory_granted, .trim = memory_trim};
     (void)h;
     if (strcmp(id, SL_PLUGINS) == 0)
         return &plugins;
+    if (strcmp(id, SL_MEMORY) == 0)
+        return &memory;
     return strcmp(id, SL_METRICS_INTERFACE) == 0 ? &metrics : NULL;
 }
 
@@ -555,6 +586,7 @@ struct plugin_host *plugin_host_create(void)
         .scratch_mask = scratch_mask,
         .timer = timer,
         .set_ready = set_ready,
+        .blocking = blocking,
     };
     struct plugin_host *h = calloc(1, sizeof *h);
     check(h != NULL, "memory");

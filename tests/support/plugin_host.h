@@ -49,6 +49,9 @@ struct plugin_host {
     uint32_t derives;
     struct host_metric metrics[HOST_METRICS_MAX];
     uint32_t metric_n;
+    uint64_t memory_used, memory_granted; /* what sl_memory says */
+    uint64_t memory_after_trim;           /* what it says after a trim; 0: the same */
+    uint32_t trims;
     int32_t status;          /* the last one reported; 0: none */
     char status_text[256];   /* with it */
     char log[HOST_LOG_ROOM]; /* all lines: "LEVEL text key=value ...\n" */
