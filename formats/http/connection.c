@@ -247,8 +247,10 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         buf->base = (char *)c->room + c->room_used;
         buf->len = rest < room ? (size_t)rest : room;
     } else {
+        /* Whoever sent a large body sends another one: little of it should come with its head. */
+        bool large = c->stage == HTTP_STAGE_IDLE && c->body_got > HTTP_SCRATCH;
         buf->base = (char *)c->server->scratch;
-        buf->len = HTTP_SCRATCH;
+        buf->len = large ? HTTP_HEAD_ALONE : HTTP_SCRATCH;
     }
 }
 

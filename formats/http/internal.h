@@ -11,6 +11,7 @@
 
 enum {
     HTTP_SCRATCH = 32 * 1024,  /* headers, small requests and chunked bodies are read into it */
+    HTTP_HEAD_ALONE = 1024,    /* holds a usual head */
     HTTP_SKIP_MAX = 64 * 1024, /* a refused body up to this size is read, to keep a connection */
     HTTP_SKIP_MS = 10000,
     HTTP_LINGER_BYTES = 1 << 20, /* what a closing connection reads, so that its answer arrives */

@@ -22,7 +22,7 @@ struct frame {
 };
 
 struct walk {
-    const uint8_t *bytes;
+    const uint8_t *bytes, *end;
     uint32_t max_depth;
     uint32_t n; /* frames in use */
     sl_error *error;
@@ -193,8 +193,8 @@ static int32_t walk(struct walk *w, struct otlp_checked *result)
         static const struct otlp_field unknown = {.kind = OTLP_UNKNOWN};
         const struct otlp_field *field =
             number < OTLP_FIELD_NUMBERS ? &otlp_layout[in->type][number] : &unknown;
-        const bool run = field->kind >= OTLP_PACKED_VARINT && wire == SL_BYTES;
-        if (field->kind != OTLP_UNKNOWN && field->wire != wire && !run) {
+        const bool is_packed = field->kind >= OTLP_PACKED_VARINT && wire == SL_BYTES;
+        if (field->kind != OTLP_UNKNOWN && field->wire != wire && !is_packed) {
             return fault(w, tag, number, "wire type %" PRIu32 ", must be %u", wire, field->wire);
         }
         const uint8_t *const at = p;
@@ -236,17 +236,24 @@ static int32_t walk(struct walk *w, struct otlp_checked *result)
             break;
         case OTLP_PACKED_VARINT:
         case OTLP_PACKED_FIXED64:
-            if (run) {
+            if (is_packed) {
                 status = check_packed(w, tag, number, p, value, field->kind);
             }
             break;
         case OTLP_MESSAGE:
+            if (field->flags & OTLP_UNIT) {
+                struct otlp_run run;
+                const uint8_t *next = otlp_check_run((enum otlp_type)field->message, tag, end,
+                                                     w->end, w->max_depth, &run);
+                result->items += (field->flags & OTLP_ITEM ? run.records : 0) + run.points;
+                if (next != tag) {
+                    p = next;
+                    value = 0;
+                    break;
+                }
+            }
             result->records += w->n == 1;
             result->items += (field->flags & OTLP_ITEM) != 0;
-            if ((field->flags & OTLP_UNIT) &&
-                otlp_check_fast((enum otlp_type)field->message, p, (size_t)value, w->max_depth)) {
-                break;
-            }
             status = enter(w, field, tag, number, p, value, &depth);
             value = 0;
             break;
@@ -296,6 +303,7 @@ int32_t otlp_check(uint32_t signal, const uint8_t *bytes, size_t n,
     }
     struct walk w;
     w.bytes = bytes;
+    w.end = bytes + n;
     w.max_depth = depth;
     w.error = error;
     w.n = 1;

@@ -1,48 +1,36 @@
 /* The quick check, see check_fast.h. Every function answers "in order" or "not known". */
 #include "formats/otlp/check_fast.h"
+#include "formats/otlp/ascii.h"
 #include "formats/otlp/utf8.h"
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 struct pass {
-    size_t high;        /* bytes above 0x7f found outside texts */
-    uint32_t max_depth; /* of values */
+    const uint8_t *limit; /* the end of what may be read */
+    uint32_t max_depth;   /* of values */
 };
-
-INLINE size_t high_in_word(uint64_t word)
-{
-    return (size_t)((((word >> 7) & UINT64_C(0x0101010101010101)) * UINT64_C(0x0101010101010101)) >>
-                    56);
-}
-
-INLINE size_t high_in_8(const uint8_t *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return high_in_word(word);
-}
-
-INLINE size_t high_in_4(const uint8_t *p)
-{
-    uint32_t word;
-    memcpy(&word, p, sizeof word);
-    return high_in_word(word);
-}
 
 INLINE size_t left(const uint8_t *p, const uint8_t *end)
 {
     return (size_t)(end - p);
 }
 
+INLINE uint32_t word_at(const uint8_t *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
 /* Steps over a varint; NULL: not known. */
-INLINE const uint8_t *varint(struct pass *pass, const uint8_t *p, const uint8_t *end)
+INLINE const uint8_t *varint(const uint8_t *p, const uint8_t *end)
 {
     for (size_t i = 0; i < 10 && p + i < end; i++) {
         if (LIKELY(p[i] < 0x80)) {
-            pass->high += i;
             return p + i + 1;
         }
     }
@@ -51,7 +39,7 @@ INLINE const uint8_t *varint(struct pass *pass, const uint8_t *p, const uint8_t 
 
 /* Reads a length of one to three bytes and steps over it. NULL where the bytes it counts are not
  * all there, or the length is longer. */
-INLINE const uint8_t *length(struct pass *pass, const uint8_t *p, const uint8_t *end, size_t *n)
+INLINE const uint8_t *length(const uint8_t *p, const uint8_t *end, size_t *n)
 {
     if (UNLIKELY(p == end)) {
         return NULL;
@@ -62,82 +50,88 @@ INLINE const uint8_t *length(struct pass *pass, const uint8_t *p, const uint8_t 
             return NULL;
         }
         *n = (*n & 0x7f) | (size_t)(*p & 0x7f) << 7;
-        pass->high++;
         if (*p++ >= 0x80) {
             if (p == end || *p >= 0x80) {
                 return NULL;
             }
             *n |= (size_t)*p++ << 14;
-            pass->high++;
         }
     }
     return LIKELY(*n <= left(p, end)) ? p : NULL;
 }
 
+NOINLINE bool other_text(const uint8_t *p, size_t n)
+{
+    return otlp_utf8_valid(p, n) == n;
+}
+
+INLINE bool text(const struct pass *pass, const uint8_t *p, size_t n)
+{
+    return LIKELY(otlp_is_ascii(p, n, pass->limit)) || other_text(p, n);
+}
+
+/* Steps over a text with its length. NULL: not known. */
+INLINE const uint8_t *past_text(const struct pass *pass, const uint8_t *p, const uint8_t *end)
+{
+    size_t n;
+    p = length(p, end, &n);
+    return p && text(pass, p, n) ? p + n : NULL;
+}
+
 /* Is [p, p + n) one varint? Its length is hard to predict, so that short ones are compared with
  * the pattern of a varint of n bytes. */
-INLINE bool whole_varint(struct pass *pass, const uint8_t *p, size_t n, const uint8_t *end)
+INLINE bool whole_varint(const struct pass *pass, const uint8_t *p, size_t n)
 {
     const uint64_t tops = UINT64_C(0x8080808080808080);
-    if (UNLIKELY(n - 1 >= 8 || left(p, end) < 8)) {
-        return n > 0 && varint(pass, p, p + n) == p + n;
+    if (UNLIKELY(n - 1 >= 8 || left(p, pass->limit) < 8)) {
+        return n > 0 && varint(p, p + n) == p + n;
     }
     uint64_t word;
     memcpy(&word, p, sizeof word);
     const unsigned beyond = 64 - 8 * (unsigned)n; /* bits behind the varint */
-    pass->high += n - 1;
     return (word & tops) << beyond == (tops ^ UINT64_C(1) << 63 >> beyond) << beyond;
 }
 
-/* Is [p, p + n) one plain value: a text, a number, a truth, bytes, or nothing? Bytes up to `end`
- * may be read. */
-INLINE bool plain_value(struct pass *pass, const uint8_t *p, size_t n, const uint8_t *end)
+/* Is [p, p + n) one plain value: a text, a number, a truth, bytes, or nothing? */
+INLINE bool plain_value(const struct pass *pass, const uint8_t *p, size_t n)
 {
     const uint8_t *const stop = p + n;
-    size_t bytes;
     if (n == 0) {
         return true;
     }
     const uint8_t tag = *p++;                 /* no switch: an indirect jump is harder to predict */
     if (LIKELY(tag == 0x18 || tag == 0x10)) { /* int_value, bool_value */
-        return whole_varint(pass, p, n - 1, end);
+        return whole_varint(pass, p, n - 1);
     }
-    if (tag == 0x21 && n == 9) { /* double_value */
-        pass->high += high_in_8(p);
-        return true;
+    if (tag == 0x21) { /* double_value */
+        return n == 9;
     }
-    if (tag != 0x0a && tag != 0x3a) { /* string_value, bytes_value */
-        return false;
+    if (tag == 0x0a) { /* string_value */
+        return past_text(pass, p, stop) == stop;
     }
-    p = length(pass, p, stop, &bytes);
-    if (!p || p + bytes != stop) {
-        return false;
-    }
-    if (tag == 0x3a) {
-        pass->high += otlp_count_high(p, bytes);
-    }
-    return true;
+    size_t bytes;
+    p = tag == 0x3a ? length(p, stop, &bytes) : NULL; /* bytes_value */
+    return p && p + bytes == stop;
 }
 
 /* Steps from the start of a KeyValue that ends at `stop` to its value, which is then all that is
  * left of it. NULL: not known. */
-INLINE const uint8_t *past_key(struct pass *pass, const uint8_t *p, const uint8_t *stop)
+INLINE const uint8_t *past_key(const struct pass *pass, const uint8_t *p, const uint8_t *stop)
 {
     size_t bytes;
     if (left(p, stop) < 2 || p[0] != 0x0a) { /* key */
         return NULL;
     }
-    p = length(pass, p + 1, stop, &bytes);
-    if (!p || bytes == left(p, stop) || p[bytes] != 0x12) { /* value */
+    p = past_text(pass, p + 1, stop);
+    if (!p || p == stop || *p != 0x12) { /* value */
         return NULL;
     }
-    p = length(pass, p + bytes + 1, stop, &bytes);
+    p = length(p + 1, stop, &bytes);
     return p && p + bytes == stop ? p : NULL;
 }
 
-/* The same, or lists and maps of such values. */
-static __attribute__((noinline)) bool any_value(struct pass *pass, const uint8_t *p,
-                                                const uint8_t *stop)
+/* Plain values, and lists and maps of values. */
+NOINLINE bool any_value(const struct pass *pass, const uint8_t *p, const uint8_t *stop)
 {
     enum { NESTED_MAX = 8 };
     struct {
@@ -149,14 +143,14 @@ static __attribute__((noinline)) bool any_value(struct pass *pass, const uint8_t
         size_t n;
         if (p < stop && (*p == 0x2a || *p == 0x32)) { /* array_value, kvlist_value */
             const bool map = *p == 0x32;
-            p = length(pass, p + 1, stop, &n);
+            p = length(p + 1, stop, &n);
             if (!p || p + n != stop || level == NESTED_MAX || level + 2 > pass->max_depth) {
                 return false;
             }
             in[level].end = stop;
             in[level++].map = map;
         } else {
-            if (!plain_value(pass, p, left(p, stop), stop)) {
+            if (!plain_value(pass, p, left(p, stop))) {
                 return false;
             }
             p = stop;
@@ -170,7 +164,7 @@ static __attribute__((noinline)) bool any_value(struct pass *pass, const uint8_t
         if (*p != 0x0a) { /* values */
             return false;
         }
-        p = length(pass, p + 1, in[level - 1].end, &n);
+        p = length(p + 1, in[level - 1].end, &n);
         if (!p) {
             return false;
         }
@@ -184,66 +178,72 @@ static __attribute__((noinline)) bool any_value(struct pass *pass, const uint8_t
     }
 }
 
-/* Calls outside get a pass of their own, so that the count can stay in a register here. */
-INLINE bool value(struct pass *pass, const uint8_t *p, const uint8_t *end)
-{
-    struct pass inner = {.high = 0, .max_depth = pass->max_depth};
-    const bool known = any_value(&inner, p, end);
-    pass->high += inner.high;
-    return known;
-}
-
 /* Is [at, at + n) a KeyValue? */
-static __attribute__((noinline)) bool any_attribute(struct pass *pass, const uint8_t *at, size_t n)
+NOINLINE bool any_attribute(const struct pass *pass, const uint8_t *at, size_t n)
 {
     const uint8_t *const stop = at + n;
     at = past_key(pass, at, stop);
-    return at && any_value(pass, at, stop);
-}
-
-INLINE bool attribute(struct pass *pass, const uint8_t *at, size_t n, const uint8_t *end)
-{
-    /* 0a key.n key... 12 value.n value..., with lengths of one byte */
-    if (LIKELY(n < 0x80 && n >= 4 && at[0] == 0x0a && at[1] + 4u <= n)) {
-        const uint8_t *v = at + 2 + at[1];
-        const uint32_t bytes = (uint32_t)n - 4 - at[1];
-        if (LIKELY(bytes >= 2)) {
-            /* 12 value.n 0a text.n: a text */
-            uint32_t word;
-            memcpy(&word, v, sizeof word);
-            if (LIKELY(word == 0x000a0012 + (bytes << 8) + ((bytes - 2) << 24))) {
-                return true;
-            }
-        }
-        if (LIKELY(v[0] == 0x12 && v[1] == bytes &&
-                   (bytes == 0 || (v[2] != 0x2a && v[2] != 0x32)))) {
-            return plain_value(pass, v + 2, bytes, end);
-        }
+    if (!at || (at < stop && (*at == 0x2a || *at == 0x32))) { /* array_value, kvlist_value */
+        return at && any_value(pass, at, stop);
     }
-    struct pass inner = {.high = 0, .max_depth = pass->max_depth};
-    const bool known = any_attribute(&inner, at, n);
-    pass->high += inner.high;
-    return known;
+    return plain_value(pass, at, left(at, stop));
 }
 
-/* Steps over KeyValues that follow one another with the one-byte tag. NULL: not known. */
-INLINE const uint8_t *attributes(struct pass *pass, const uint8_t *p, const uint8_t *end,
-                                 uint8_t tag)
+/* Steps over KeyValues that follow one another with the one-byte tag. NULL: not known.
+ *
+ * Most are tag n 0a key.n key... 12 value.n value... with lengths of one byte and a text or an
+ * integer as value: two words of four bytes tell. What stands between their texts is ASCII, and no
+ * character runs across it, so the texts are UTF-8 exactly if the bytes from the first to the last
+ * are, and are looked at together. */
+NOINLINE const uint8_t *attributes(const struct pass *pass, const uint8_t *p, const uint8_t *end,
+                                   uint8_t tag)
 {
-    do {
-        size_t n;
-        p = length(pass, p + 1, end, &n);
-        if (UNLIKELY(!p || !attribute(pass, p, n, end))) {
+    enum { ROOM = 4 + 255 + 16 }; /* what is read beyond p before anything is compared */
+    const uint8_t *safe = left(p, pass->limit) > ROOM ? pass->limit - ROOM : p;
+    const uint32_t begin = 0x0a0000 | (uint32_t)tag;
+    const uint8_t *from = p; /* texts from here to p are still to be looked at */
+    safe = safe < end ? safe : end;
+    for (;;) {
+        while (LIKELY(p < safe)) {
+            const uint32_t head = word_at(p);
+            const uint32_t n = (head >> 8) & 0xff, key = head >> 24, value = n - 4 - key;
+            const uint8_t *const v = p + 4 + key, *const next = p + 2 + n;
+            if (UNLIKELY((head & 0xff80ff) != begin || next > end || value - 2 >= 0x7e)) {
+                break;
+            }
+            const uint32_t word = word_at(v);
+            if (UNLIKELY(word != value * 0x01000100 + 0x000a0012 - 0x02000000)) { /* no text */
+                if ((word & 0xffffff) != value * 0x100 + 0x180012 ||
+                    !whole_varint(pass, v + 3, value - 1)) {
+                    break;
+                }
+                if (value > 2) { /* bytes above 0x7f */
+                    if (UNLIKELY(!text(pass, from, left(from, v)))) {
+                        return NULL;
+                    }
+                    from = next;
+                }
+            }
+            p = next;
+        }
+        if (UNLIKELY(!text(pass, from, left(from, p)))) {
             return NULL;
         }
-        p += n;
-    } while (p < end && *p == tag);
-    return p;
+        if (p == end || *p != tag) {
+            return p;
+        }
+        size_t n;
+        p = length(p + 1, end, &n);
+        if (UNLIKELY(!p || !any_attribute(pass, p, n))) {
+            return NULL;
+        }
+        from = p += n;
+    }
 }
 
 /* Steps over what nearly every span begins with, in this order: ids, name, kind, times. Stops at
  * whatever else. */
-INLINE const uint8_t *span_head(struct pass *pass, const uint8_t *p, const uint8_t *end)
+INLINE const uint8_t *span_head(const struct pass *pass, const uint8_t *p, const uint8_t *end)
 {
     enum { TRACE_ID = 0x100a, SPAN_ID = 0x0812, PARENT_ID = 0x0822, NAME = 0x2a };
     enum { KIND = 0x30, START = 0x39, END = 0x41 };
@@ -252,46 +252,54 @@ INLINE const uint8_t *span_head(struct pass *pass, const uint8_t *p, const uint8
         return p;
     }
     memcpy(&tag, p, sizeof tag);
-    if (LIKELY(tag == TRACE_ID)) {
-        pass->high += high_in_8(p + 2) + high_in_8(p + 10);
-        p += 18;
-    }
+    p += LIKELY(tag == TRACE_ID) ? 18 : 0;
     memcpy(&tag, p, sizeof tag);
-    if (LIKELY(tag == SPAN_ID)) {
-        pass->high += high_in_8(p + 2);
-        p += 10;
-    }
+    p += LIKELY(tag == SPAN_ID) ? 10 : 0;
     memcpy(&tag, p, sizeof tag);
-    if (LIKELY(tag == PARENT_ID)) {
-        pass->high += high_in_8(p + 2);
-        p += 10;
-    }
-    if (LIKELY(p[0] == NAME && p[1] < 0x80 && left(p, end) >= 2u + p[1] + 20)) {
+    p += tag == PARENT_ID ? 10 : 0;
+    if (LIKELY(p[0] == NAME && p[1] < 0x80 && left(p, end) >= 2u + p[1] + 20 &&
+               text(pass, p + 2, p[1]))) {
         p += 2 + p[1];
         if (LIKELY(p[0] == KIND && p[1] < 0x80)) {
             p += 2;
         }
         if (LIKELY(p[0] == START && p[9] == END)) {
-            pass->high += high_in_8(p + 1) + high_in_8(p + 10);
             p += 18;
         }
     }
     return p;
 }
 
+/* Is this what most spans end with: a status without a text, and flags? */
+INLINE bool is_span_tail(const uint8_t *p, const uint8_t *end)
+{
+    enum { STATUS = 0x7a, CODE = 0x18, FLAGS = 0x0185, FLAGS_SIZE = 6 };
+    uint16_t tag;
+    if (left(p, end) < 2 + FLAGS_SIZE || p[0] != STATUS) {
+        return false;
+    }
+    if (p[1] == 2 && p[2] == CODE && p[3] < 0x80) {
+        p += 2;
+    } else if (p[1] != 0) {
+        return false;
+    }
+    memcpy(&tag, p + 2, sizeof tag);
+    return left(p, end) == 2 + FLAGS_SIZE && tag == FLAGS;
+}
+
 /* The same for log records: time, severity, its text, and a body that is a text. */
-INLINE const uint8_t *log_head(struct pass *pass, const uint8_t *p, const uint8_t *end)
+INLINE const uint8_t *log_head(const struct pass *pass, const uint8_t *p, const uint8_t *end)
 {
     enum { TIME = 0x09, SEVERITY = 0x10, SEVERITY_TEXT = 0x1a, BODY = 0x2a, STRING = 0x0a };
     if (UNLIKELY(left(p, end) < 32 || p[0] != TIME || p[9] != SEVERITY || p[10] >= 0x80)) {
         return p;
     }
-    pass->high += high_in_8(p + 1);
     p += 11;
-    if (LIKELY(p[0] == SEVERITY_TEXT && p[1] < 0x80 && left(p, end) >= 2u + p[1] + 4)) {
+    if (LIKELY(p[0] == SEVERITY_TEXT && p[1] < 0x80 && left(p, end) >= 2u + p[1] + 4 &&
+               text(pass, p + 2, p[1]))) {
         p += 2 + p[1];
         if (LIKELY(p[0] == BODY && p[1] < 0x80 && p[1] >= 2 && left(p, end) >= 2u + p[1] &&
-                   p[2] == STRING && p[3] == p[1] - 2)) {
+                   p[2] == STRING && p[3] == p[1] - 2 && text(pass, p + 4, p[3]))) {
             p += 2 + p[1];
         }
     }
@@ -299,7 +307,7 @@ INLINE const uint8_t *log_head(struct pass *pass, const uint8_t *p, const uint8_
 }
 
 /* Is this what most log records end with: flags, ids, time observed? */
-INLINE bool log_tail(struct pass *pass, const uint8_t *p, const uint8_t *end)
+INLINE bool is_log_tail(const uint8_t *p, const uint8_t *end)
 {
     enum { SIZE = 42, FLAGS = 0x45, TRACE_ID = 0x104a, SPAN_ID = 0x0852, OBSERVED = 0x59 };
     uint16_t trace_id, span_id;
@@ -308,49 +316,64 @@ INLINE bool log_tail(struct pass *pass, const uint8_t *p, const uint8_t *end)
     }
     memcpy(&trace_id, p + 5, sizeof trace_id);
     memcpy(&span_id, p + 23, sizeof span_id);
-    if (p[0] != FLAGS || trace_id != TRACE_ID || span_id != SPAN_ID || p[33] != OBSERVED) {
-        return false;
-    }
-    pass->high += high_in_4(p + 1) + high_in_8(p + 7) + high_in_8(p + 15) + high_in_8(p + 25) +
-                  high_in_8(p + 34);
-    return true;
+    return p[0] == FLAGS && trace_id == TRACE_ID && span_id == SPAN_ID && p[33] == OBSERVED;
 }
 
-/* Numbers in one run of bytes. */
-INLINE bool packed(struct pass *pass, const uint8_t *p, size_t n, uint8_t kind)
+NOINLINE bool long_varints(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *end = p + n;
-    if (kind == OTLP_PACKED_FIXED64) {
-        pass->high += otlp_count_high(p, n);
-        return n % 8 == 0;
-    }
     while (p && p < end) {
-        p = varint(pass, p, end);
+        p = varint(p, end);
     }
     return p == end;
 }
 
-INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, const uint8_t *end,
-                    int level);
+/* Numbers in one run of bytes. Varints end in it where its last byte ends one, and none is too long
+ * where no group of four bytes is within one. */
+INLINE bool packed(const uint8_t *p, size_t n, uint8_t kind)
+{
+    const uint32_t tops = UINT32_C(0x80808080);
+    if (kind == OTLP_PACKED_FIXED64) {
+        return n % 8 == 0;
+    }
+    for (size_t i = 0; i + 4 <= n; i += 4) {
+        if (UNLIKELY((word_at(p + i) & tops) == tops)) {
+            return long_varints(p, p + n);
+        }
+    }
+    return n == 0 || p[n - 1] < 0x80;
+}
 
-static __attribute__((noinline)) bool inner_message(struct pass *pass, enum otlp_type type,
-                                                    const uint8_t *p, const uint8_t *end)
+/* Steps over fields of eight bytes: points begin with several. */
+INLINE const uint8_t *past_fixed64(const struct otlp_field *fields, const uint8_t *p,
+                                   const uint8_t *end)
+{
+    while (left(p, end) >= 9 && (*p & 0x87) == 1 && fields[*p >> 3].kind == OTLP_FIXED64) {
+        p += 9;
+    }
+    return p;
+}
+
+INLINE bool message(const struct pass *pass, enum otlp_type type, const uint8_t *p,
+                    const uint8_t *end, int level);
+
+NOINLINE bool inner_message(const struct pass *pass, enum otlp_type type, const uint8_t *p,
+                            const uint8_t *end)
 {
     return message(pass, type, p, end, 1);
 }
 
 /* `level` is a constant: messages inside the outermost one hold only KeyValues. */
-INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, const uint8_t *end,
-                    int level)
+INLINE bool message(const struct pass *pass, enum otlp_type type, const uint8_t *p,
+                    const uint8_t *end, int level)
 {
     const struct otlp_field *fields = otlp_layout[type];
-    if (level == 0 && type == OTLP_SPAN) {
-        p = span_head(pass, p, end);
-    } else if (level == 0 && type == OTLP_LOG_RECORD) {
-        p = log_head(pass, p, end);
-    }
     while (p < end) {
-        if (level == 0 && type == OTLP_LOG_RECORD && log_tail(pass, p, end)) {
+        if (level == 0 && ((type == OTLP_SPAN && is_span_tail(p, end)) ||
+                           (type == OTLP_LOG_RECORD && is_log_tail(p, end)))) {
+            return true;
+        }
+        p = past_fixed64(fields, p, end);
+        if (p == end) {
             return true;
         }
         const uint8_t tag = *p;
@@ -359,7 +382,6 @@ INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, co
             if (tag != 0x85 || left(p, end) < 2 || p[1] != 1) {
                 return false;
             }
-            pass->high++;
             p++;
             number = 16;
         }
@@ -371,53 +393,30 @@ INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, co
         }
         switch (field.kind) {
         case OTLP_VARINT:
-            p = varint(pass, p + 1, end);
+            p = varint(p + 1, end);
             break;
         case OTLP_FIXED32:
-            if (left(p, end) < 5) {
-                return false;
-            }
-            pass->high += high_in_4(p + 1);
-            p += 5;
-            break;
-        case OTLP_FIXED64:
-            if (left(p, end) < 9) {
-                return false;
-            }
-            pass->high += high_in_8(p + 1);
-            p += 9;
+            p = left(p, end) >= 5 ? p + 5 : NULL;
             break;
         case OTLP_TEXT:
-            p = length(pass, p + 1, end, &n);
-            p = p ? p + n : NULL;
+            p = past_text(pass, p + 1, end);
             break;
         case OTLP_ID8:
-            p = length(pass, p + 1, end, &n);
-            if (!p || (n != 8 && n != 0)) {
-                return false;
-            }
-            pass->high += n ? high_in_8(p) : 0;
-            p += n;
-            break;
         case OTLP_ID16:
-            p = length(pass, p + 1, end, &n);
-            if (!p || (n != 16 && n != 0)) {
-                return false;
-            }
-            pass->high += n ? high_in_8(p) + high_in_8(p + 8) : 0;
-            p += n;
+            p = length(p + 1, end, &n);
+            p = p && (n == 0 || n == (field.kind == OTLP_ID8 ? 8 : 16)) ? p + n : NULL;
             break;
         case OTLP_MESSAGE:
             if (field.message == OTLP_KEY_VALUE && number < 16) {
                 p = attributes(pass, p, end, tag);
                 break;
             }
-            p = length(pass, p + 1, end, &n);
+            p = length(p + 1, end, &n);
             if (!p) {
                 return false;
             }
             if (field.message == OTLP_ANY_VALUE) {
-                if (!value(pass, p, p + n)) {
+                if (!any_value(pass, p, p + n)) {
                     return false;
                 }
             } else if (level > 0 || !inner_message(pass, (enum otlp_type)field.message, p, p + n)) {
@@ -427,14 +426,8 @@ INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, co
             break;
         case OTLP_PACKED_VARINT:
         case OTLP_PACKED_FIXED64:
-            if (!run) {
-                return false;
-            }
-            p = length(pass, p + 1, end, &n);
-            if (!p || !packed(pass, p, n, field.kind)) {
-                return false;
-            }
-            p += n;
+            p = run ? length(p + 1, end, &n) : NULL;
+            p = p && packed(p, n, field.kind) ? p + n : NULL;
             break;
         default:
             return false;
@@ -446,11 +439,111 @@ INLINE bool message(struct pass *pass, enum otlp_type type, const uint8_t *p, co
     return true;
 }
 
-bool otlp_check_fast(enum otlp_type type, const uint8_t *p, size_t n, uint32_t max_depth)
+/* A record of a type that is no metric. */
+INLINE bool record(const struct pass *pass, enum otlp_type type, const uint8_t *p,
+                   const uint8_t *end)
 {
-    struct pass pass = {.high = 0, .max_depth = max_depth};
-    /* Counting first also fetches the message into the nearest cache, at full speed; the walk from
-     * length to length could not. */
-    const size_t high = otlp_count_high(p, n);
-    return message(&pass, type, p, p + n, 0) && pass.high == high;
+    switch (type) {
+    case OTLP_SPAN:
+        p = span_head(pass, p, end);
+        break;
+    case OTLP_LOG_RECORD:
+        p = log_head(pass, p, end);
+        break;
+    default:
+        break;
+    }
+    return message(pass, type, p, end, 0);
+}
+
+/* A metric's data: points, and numbers that describe them. */
+INLINE bool data(const struct pass *pass, enum otlp_type type, const uint8_t *p, const uint8_t *end,
+                 uint32_t *points)
+{
+    enum { POINT = 0x0a, TEMPORALITY = 0x10, MONOTONIC = 0x18 };
+    const enum otlp_type point = (enum otlp_type)otlp_layout[type][1].message;
+    while (p < end) {
+        if (LIKELY(*p == POINT)) {
+            size_t n;
+            p = length(p + 1, end, &n);
+            if (!p || !record(pass, point, p, p + n)) {
+                return false;
+            }
+            p += n;
+            *points += 1;
+        } else if ((*p == TEMPORALITY || *p == MONOTONIC) &&
+                   otlp_layout[type][*p >> 3].kind == OTLP_VARINT) {
+            p = varint(p + 1, end);
+            if (!p) {
+                return false;
+            }
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+INLINE bool metric(const struct pass *pass, const uint8_t *p, const uint8_t *end, uint32_t *points)
+{
+    uint32_t kind = 0;       /* the number of its data's field */
+    const uint8_t *from = p; /* texts from here to p are still to be looked at */
+    while (p < end) {
+        const uint8_t tag = *p;
+        const uint32_t number = tag >> 3;
+        if (UNLIKELY(tag >= 0x80 || (tag & 7) != 2)) {
+            return false;
+        }
+        const struct otlp_field field = otlp_layout[OTLP_METRIC][number];
+        if (field.kind == OTLP_TEXT && left(p, end) > 1 && p[1] < left(p, end) - 1 && p[1] < 0x80) {
+            p += 2 + p[1];
+            continue;
+        }
+        if (!text(pass, from, left(from, p))) {
+            return false;
+        }
+        if (field.kind == OTLP_TEXT) {
+            p = past_text(pass, p + 1, end);
+        } else if (field.flags & OTLP_DATA) {
+            size_t n;
+            p = length(p + 1, end, &n);
+            if (!p || (kind && kind != number) ||
+                !data(pass, (enum otlp_type)field.message, p, p + n, points)) {
+                return false;
+            }
+            kind = number;
+            p += n;
+        } else {
+            p = field.message == OTLP_KEY_VALUE ? attributes(pass, p, end, tag) : NULL;
+        }
+        if (!p) {
+            return false;
+        }
+        from = p;
+    }
+    return text(pass, from, left(from, p));
+}
+
+const uint8_t *otlp_check_run(enum otlp_type type, const uint8_t *p, const uint8_t *end,
+                              const uint8_t *limit, uint32_t max_depth, struct otlp_run *run)
+{
+    const struct pass pass = {limit, max_depth};
+    const uint8_t tag = *p;
+    *run = (struct otlp_run){.records = 0};
+    if (tag >= 0x80) {
+        return p;
+    }
+    do {
+        uint32_t points = 0;
+        size_t n;
+        const uint8_t *at = length(p + 1, end, &n);
+        if (!at || !(type == OTLP_METRIC ? metric(&pass, at, at + n, &points)
+                                         : record(&pass, type, at, at + n))) {
+            break;
+        }
+        run->records++;
+        run->points += points;
+        p = at + n;
+    } while (p < end && *p == tag);
+    return p;
 }

@@ -58,7 +58,7 @@
     F(RESOURCE_METRICS, 2, scope_metrics, MESSAGE, SCOPE_METRICS, R)                               \
     F(RESOURCE_METRICS, 3, schema_url, TEXT, NOTHING, 0)                                           \
     F(SCOPE_METRICS, 1, scope, MESSAGE, SCOPE, OTLP_UNIT)                                          \
-    F(SCOPE_METRICS, 2, metrics, MESSAGE, METRIC, R)                                               \
+    F(SCOPE_METRICS, 2, metrics, MESSAGE, METRIC, R | OTLP_UNIT)                                   \
     F(SCOPE_METRICS, 3, schema_url, TEXT, NOTHING, 0)                                              \
     F(METRIC, 1, name, TEXT, NOTHING, 0)                                                           \
     F(METRIC, 2, description, TEXT, NOTHING, 0)                                                    \

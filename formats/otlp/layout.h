@@ -20,7 +20,7 @@ enum otlp_kind {
 enum otlp_field_flag {
     OTLP_REPEATED = 1,
     OTLP_ITEM = 2, /* what the signal counts: spans, points, log records */
-    OTLP_UNIT = 4, /* a message that is checked in one go, see check_fast.h */
+    OTLP_UNIT = 4, /* goes to the quick check first, see check_fast.h */
     OTLP_DATA = 8  /* one of a metric's kinds of data: a metric has points of one kind only */
 };
 

@@ -12,7 +12,4 @@ size_t otlp_utf8_valid(const uint8_t *p, size_t n);
  */
 size_t otlp_utf8_length(const uint8_t *p, size_t n);
 
-/* Counts the bytes above 0x7f. */
-size_t otlp_count_high(const uint8_t *p, size_t n);
-
 #endif
