@@ -140,15 +140,20 @@ static int32_t open_checked(const char *path, int *fd, struct stat *st, sl_error
     return status;
 }
 
-/* Maps the library and finds its one symbol, which must be its own and an object. */
-static int32_t map_library(int fd, bool *mapped, const sl_plugin **plugin, uint64_t *bytes,
-                           sl_error *error)
+/* Maps the library and finds its one symbol, which must be its own and an object.
+ *
+ * A plugin whose symbols are not all there is refused, and does not end the process at the first
+ * call of one. One that sees to that itself lets the libraries that it uses bind as they like:
+ * gRPC's save a fifth of the time that they take to load. */
+static int32_t map_library(int fd, bool binds_now, bool *mapped, const sl_plugin **plugin,
+                           uint64_t *bytes, sl_error *error)
 {
+    const int mode = binds_now ? RTLD_LAZY : RTLD_NOW;
     char by_fd[64];
     Dl_info info;
     const Elf64_Sym *symbol = NULL;
     size_t n = (size_t)snprintf(by_fd, sizeof by_fd, "/proc/self/fd/%d", fd);
-    void *library = dlopen(by_fd, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void *library = dlopen(by_fd, mode | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) {
         const char *text = dlerror();
         text = text ? text : "unknown error";
@@ -264,7 +269,7 @@ static int32_t load(struct loaded *loaded, int fd, bool *mapped, sl_error *error
         return status == SL_ERR_NOT_FOUND ? SL_ERR_INVALID : status;
     status = check_abi(&section, error);
     if (status == SL_OK)
-        status = map_library(fd, mapped, &plugin, &bytes, error);
+        status = map_library(fd, section.binds_now, mapped, &plugin, &bytes, error);
     if (status == SL_OK)
         status = check_plugin(plugin, bytes, &section, error);
     if (status == SL_OK)

@@ -1,4 +1,4 @@
-/* Reads the section ".sluice" of an ELF64 shared object with pread. Each offset and length is
+/* Reads the section ".sluice" of an ELF64 shared object, and how it binds, with pread. Each offset and length is
  * checked against the file's size before it is used. Any thread. */
 #include "pipeline/plugins/section.h"
 #include <elf.h>
@@ -7,7 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 4096, NAMES_BYTES_MAX = 64 * 1024, HEADERS_AT_ONCE = 64 };
+enum {
+    HEADERS_MAX = 4096,
+    NAMES_BYTES_MAX = 64 * 1024,
+    HEADERS_AT_ONCE = 64,
+    DYNAMIC_AT_MOST = 128 /* entries of .dynamic that are looked at */
+};
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
@@ -96,14 +101,50 @@ static int32_t check_header(const Elf64_Ehdr *header, sl_error *error)
     return SL_OK;
 }
 
-/* The section's bytes (heap, never longer than its maximum). */
-static int32_t read_section(const struct elf_file *file, char **text, size_t *n, sl_error *error)
+/* The bytes of the section .sluice: heap, never longer than its maximum. */
+static int32_t read_text(const struct elf_file *file, const Elf64_Shdr *section, char **text,
+                         size_t *n, sl_error *error)
+{
+    if (*text || section->sh_type != SHT_PROGBITS || (section->sh_flags & SHF_COMPRESSED) ||
+        section->sh_size == 0 || section->sh_size > SECTION_BYTES_MAX)
+        return sl_fail(
+            error, SL_ERR_INVALID, "damaged: it has %s section .sluice of type %u and %llu bytes",
+            *text ? "a second" : "a", section->sh_type, (unsigned long long)section->sh_size);
+    *n = section->sh_size;
+    *text = malloc(*n);
+    return *text ? read_at(file, section->sh_offset, *text, *n, "section .sluice", error)
+                 : sl_fail(error, SL_ERR_NOMEM, "no memory for its section .sluice");
+}
+
+/* Does the dynamic loader find all of the object's symbols at once (cc -Wl,-z,now)? */
+static int32_t read_dynamic(const struct elf_file *file, const Elf64_Shdr *section, bool *binds_now,
+                            sl_error *error)
+{
+    Elf64_Dyn entries[DYNAMIC_AT_MOST];
+    const uint64_t bytes = section->sh_size < sizeof entries ? section->sh_size : sizeof entries;
+    int32_t status = read_at(file, section->sh_offset, entries, bytes, "section .dynamic", error);
+    for (size_t i = 0; status == SL_OK && i < bytes / sizeof *entries; i++) {
+        const Elf64_Dyn *entry = &entries[i];
+        if (entry->d_tag == DT_NULL)
+            break;
+        if (entry->d_tag == DT_BIND_NOW ||
+            (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_BIND_NOW)) ||
+            (entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NOW)))
+            *binds_now = true;
+    }
+    return status;
+}
+
+/* What the two sections say. */
+static int32_t read_sections(const struct elf_file *file, char **text, size_t *n, bool *binds_now,
+                             sl_error *error)
 {
     Elf64_Ehdr header;
     Elf64_Shdr sections[HEADERS_AT_ONCE], names_section;
     char *names = NULL;
     int32_t status;
     *text = NULL;
+    *binds_now = false;
     if (file->size < sizeof header)
         return sl_fail(error, SL_ERR_INVALID, "not a shared object (%llu bytes)",
                        (unsigned long long)file->size);
@@ -138,26 +179,19 @@ static int32_t read_section(const struct elf_file *file, char **text, size_t *n,
                          count * sizeof *sections, "section table", error);
         if (status != SL_OK)
             goto out;
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < count && status == SL_OK; i++) {
             const Elf64_Shdr *section = &sections[i];
-            if (section->sh_name >= names_section.sh_size ||
-                strcmp(names + section->sh_name, ".sluice") != 0)
-                continue;
-            if (section->sh_type != SHT_PROGBITS || (section->sh_flags & SHF_COMPRESSED) ||
-                section->sh_size == 0 || section->sh_size > SECTION_BYTES_MAX) {
-                status = sl_fail(error, SL_ERR_INVALID,
-                                 "damaged: its section .sluice has type %u and %llu bytes",
-                                 section->sh_type, (unsigned long long)section->sh_size);
-                goto out;
-            }
-            *n = section->sh_size;
-            *text = malloc(*n);
-            status = *text ? read_at(file, section->sh_offset, *text, *n, "section .sluice", error)
-                           : sl_fail(error, SL_ERR_NOMEM, "no memory for its section .sluice");
-            goto out;
+            if (section->sh_type == SHT_DYNAMIC)
+                status = read_dynamic(file, section, binds_now, error);
+            else if (section->sh_name < names_section.sh_size &&
+                     strcmp(names + section->sh_name, ".sluice") == 0)
+                status = read_text(file, section, text, n, error);
         }
+        if (status != SL_OK)
+            goto out;
     }
-    status = sl_fail(error, SL_ERR_NOT_FOUND, "not a plugin: it has no section .sluice");
+    if (!*text)
+        status = sl_fail(error, SL_ERR_NOT_FOUND, "not a plugin: it has no section .sluice");
 out:
     if (status != SL_OK) {
         free(*text);
@@ -267,7 +301,7 @@ int32_t section_read(int fd, struct section *section, sl_error *error)
     if (!S_ISREG(st.st_mode))
         return sl_fail(error, SL_ERR_INVALID, "not a regular file");
     file.size = (uint64_t)st.st_size;
-    int32_t status = read_section(&file, &text, &n, error);
+    int32_t status = read_sections(&file, &text, &n, &section->binds_now, error);
     if (status == SL_OK)
         status = parse(section, text, n, error);
     free(text);

@@ -1,5 +1,5 @@
-/* Reads the section ".sluice" of a shared object without loading it: a small reader of ELF64
- * headers that trusts nothing in the file. Any thread. */
+/* Reads the section ".sluice" of a shared object, and how it binds, without loading it: a small
+ * reader of ELF64 headers that trusts nothing in the file. Any thread. */
 #ifndef SLUICE_PIPELINE_SECTION_H
 #define SLUICE_PIPELINE_SECTION_H
 #include <sluice/plugin.h>
@@ -19,6 +19,7 @@ struct section_type {
 
 struct section {
     uint32_t abi_major, abi_minor;
+    bool binds_now; /* it has all of its own symbols bound when it is loaded, or is not loaded */
     uint32_t n_types;
     struct section_type *types; /* heap; aliases stand beside the names */
 };

@@ -306,6 +306,8 @@ static void test_refusals(void **state)
         {"flags", SL_ERR_UNSUPPORTED,
          "type processor:broken: flags are 0x100002; this Sluice does not know 0x100000"},
         {"unresolved", SL_ERR_INVALID, "cannot be loaded: undefined symbol: nobody_defines_this"},
+        {"unresolved_lazy", SL_ERR_INVALID,
+         "cannot be loaded: undefined symbol: nobody_defines_this"},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
