@@ -306,7 +306,7 @@ static void test_refusals(void **state)
         {"flags", SL_ERR_UNSUPPORTED,
          "type processor:broken: flags are 0x100002; this Sluice does not know 0x100000"},
         {"unresolved", SL_ERR_INVALID, "cannot be loaded: undefined symbol: nobody_defines_this"},
-        {"unresolved_lazy", SL_ERR_INVALID,
+        {"unresolved_plain", SL_ERR_INVALID,
          "cannot be loaded: undefined symbol: nobody_defines_this"},
     };
     struct fixture *f = *state;

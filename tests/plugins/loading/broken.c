@@ -1,7 +1,7 @@
 /* Plugins that are each wrong in one way, which the build names in BROKEN_... */
 #include <sluice/plugin.h>
 
-#if defined(BROKEN_UNRESOLVED) || defined(BROKEN_UNRESOLVED_LAZY)
+#ifdef BROKEN_UNRESOLVED
 int32_t nobody_defines_this(void);
 #endif
 
@@ -24,7 +24,7 @@ static int32_t process(void *instance, sl_delivery *delivery)
 {
     (void)instance;
     (void)delivery;
-#if defined(BROKEN_UNRESOLVED) || defined(BROKEN_UNRESOLVED_LAZY)
+#ifdef BROKEN_UNRESOLVED
     return nobody_defines_this();
 #else
     return SL_OK;
