@@ -132,11 +132,11 @@ static void put_exporters(void)
     for (uint32_t i = 0; i < run.exporters; i++) {
         const uint32_t sizer = rnd(3);
         const uint32_t size = (1 + rnd(8)) * (sizer == 0 ? 1 : sizer == 1 ? 50 : 5000);
-        put("  test_sink/%u: {mode: %s, sending_queue: {queue_size: %u, sizer: %s, "
+        put("  test_sink/%u: {mode: %s, async: %s, sending_queue: {queue_size: %u, sizer: %s, "
             "num_consumers: %u, block_on_overflow: %s}, retry_on_failure: {enabled: %s, "
             "initial_interval: %us, max_interval: 20s, max_elapsed_time: %us}}\n",
-            i, modes[rnd(6)], size, sizers[sizer], 1 + rnd(3), rnd(2) ? "true" : "false",
-            rnd(5) ? "true" : "false", 1 + rnd(5), rnd(2) ? 60 : 0);
+            i, modes[rnd(6)], rnd(2) ? "true" : "false", size, sizers[sizer], 1 + rnd(3),
+            rnd(2) ? "true" : "false", rnd(5) ? "true" : "false", 1 + rnd(5), rnd(2) ? 20 : 0);
     }
 }
 
