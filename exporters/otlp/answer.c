@@ -28,15 +28,16 @@ static int32_t grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
 }
 
 /* Servers answer in the encoding of the request. */
-static int32_t inflate_reply(struct call *call, sl_bytes packed, struct answer_body *body)
+static int32_t unpack_reply(struct call *call, sl_bytes packed, struct answer_body *body)
 {
-    const struct gzip_target target = {.ctx = body, .grow = grow};
+    const struct byte_target target = {.ctx = body, .grow = grow};
     sl_error error = {.size = sizeof error};
-    if (!call->gunzip)
-        call->gunzip = gzip_reader_create();
-    if (!call->gunzip)
+    if (!call->unpacker)
+        call->unpacker = unpacker_create();
+    if (!call->unpacker)
         return SL_ERR_NOMEM;
-    return gzip_inflate(call->gunzip, &target, packed, CLIENT_RESPONSE_MAX, &body->n, &error);
+    return unpack(call->unpacker, PACK_GZIP, packed, &target, CLIENT_RESPONSE_MAX, &body->n,
+                  &error);
 }
 
 static void read_reply(const sl_host *host, sl_delivery *delivery, struct call *call)
@@ -52,7 +53,7 @@ static void read_reply(const sl_host *host, sl_delivery *delivery, struct call *
         client_settle_success(host, delivery, bytes_of(&all));
         break;
     case GRPC_COMPRESS_GZIP:
-        if (inflate_reply(call, bytes_of(&all), &body) == SL_OK) {
+        if (unpack_reply(call, bytes_of(&all), &body) == SL_OK) {
             client_settle_success(host, delivery, sl_slice(body.at, body.n));
             break;
         }

@@ -83,7 +83,7 @@ void calls_destroy(struct client *c)
         grpc_metadata_array_destroy(&call->trailing);
         packer_destroy(call->packer);
         pack_buffer_deinit(&call->packed);
-        gzip_reader_destroy(call->gunzip);
+        unpacker_destroy(call->unpacker);
         free(call);
     }
     c->free = NULL;

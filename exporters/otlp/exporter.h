@@ -4,8 +4,8 @@
 #ifndef SLUICE_EXPORTERS_OTLP_EXPORTER_H
 #define SLUICE_EXPORTERS_OTLP_EXPORTER_H
 #include "exporters/otlp_client/client.h"
-#include "formats/compress/gzip.h"
 #include "formats/compress/pack.h"
+#include "formats/compress/unpack.h"
 #include "formats/grpc/loop.h"
 
 #include <pthread.h>
@@ -50,7 +50,7 @@ struct call {
     struct call *next_free, *next;
     struct packer *packer; /* made when first needed */
     struct pack_buffer packed;
-    struct gzip_reader *gunzip; /* likewise */
+    struct unpacker *unpacker; /* likewise */
     grpc_metadata_array initial, trailing;
     grpc_call *running; /* client's mutex, as the next */
     bool cancelled;

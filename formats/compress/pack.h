@@ -1,15 +1,10 @@
 /* Compresses whole messages, given as lists of segments, as gzip, zlib or zstd. A packer keeps its
  * working memory from one message to the next: gzip and zlib about 260 KiB, zstd from 1 MiB upwards
- * by its level. One thread at a time for each packer. Reading is in gzip.h. */
+ * by its level. One thread at a time for each packer. Reading is in unpack.h. */
 #ifndef SLUICE_FORMATS_COMPRESS_PACK_H
 #define SLUICE_FORMATS_COMPRESS_PACK_H
+#include "formats/compress/format.h"
 #include <sluice/plugin.h>
-
-enum pack_format {
-    PACK_GZIP,
-    PACK_ZLIB, /* what HTTP calls "deflate" (RFC 9110, 8.4.1.2) */
-    PACK_ZSTD
-};
 
 /* The fastest level of each format that compresses well. For OTLP, gzip's takes half the time of
  * its usual one, for about an eighth more bytes. */

@@ -1,6 +1,7 @@
 /* The config keys of the OTLP receiver, as the OpenTelemetry Collector has them, and what is
  * checked about them. What this version does not do yet is refused here, never ignored. [control]
  */
+#include "receivers/otlp/encoding.h"
 #include "receivers/otlp/receiver.h"
 
 #define SECOND INT64_C(1000000000)
@@ -133,7 +134,8 @@ static const sl_field http_fields[] = {
     SL_BOOL(struct http_config, keep_alives_enabled, "Connections may serve several requests.",
             .def.u = 1),
     SL_TEXTS(struct http_config, compression_algorithms,
-             "Content encodings that are taken: \"\" and gzip (both, where nothing is given).",
+             "Content encodings that are taken, of \"\", gzip, zstd, zlib and deflate; all of them "
+             "where nothing is given.",
              SL_PRESENT(struct http_config, algorithms_given)),
     SL_BOOL(struct http_config, include_metadata, INCLUDE_METADATA),
     SL_STRUCT(struct http_config, auth, &http_auth_struct, "Who may send; without it, everybody.",
@@ -149,7 +151,7 @@ static const sl_field protocols_fields[] = {
     SL_STRUCT(struct protocols, grpc, &grpc_struct, "OTLP/gRPC; the key alone switches it on.",
               SL_PRESENT(struct protocols, grpc_on)),
     SL_STRUCT(struct protocols, http, &http_struct,
-              "OTLP/HTTP, binary protobuf; the key alone switches it on.",
+              "OTLP/HTTP, protobuf and JSON; the key alone switches it on.",
               SL_PRESENT(struct protocols, http_on)),
     SL_END};
 static const sl_struct protocols_struct = {sizeof(struct protocols), 0, protocols_fields};
@@ -262,6 +264,22 @@ static int32_t check_paths(const struct http_config *c, sl_error *error)
     return SL_OK;
 }
 
+static int32_t check_encodings(const struct http_config *c, sl_error *error)
+{
+    for (uint32_t i = 0; i < c->compression_algorithms.n; i++) {
+        const sl_bytes name = *SL_LIST_AT(sl_bytes, c->compression_algorithms, i);
+        const enum content_encoding encoding = encoding_named(name);
+        if (encoding >= ENCODINGS)
+            return sl_fail(error, encoding == ENCODING_ABSENT ? SL_ERR_UNSUPPORTED : SL_ERR_INVALID,
+                           "protocols.http.compression_algorithms has \"%.*s\", which %s; there "
+                           "are \"\", gzip, zstd, zlib and deflate",
+                           (int)(name.n < 40 ? name.n : 40), (const char *)name.p,
+                           encoding == ENCODING_ABSENT ? "Sluice does not read"
+                                                       : "is no content encoding");
+    }
+    return SL_OK;
+}
+
 static int32_t check_http(const sl_host *host, const struct http_config *c, sl_error *error)
 {
     const struct refused_key keys[] = {{"tls", c->tls},
@@ -275,15 +293,8 @@ static int32_t check_http(const sl_host *host, const struct http_config *c, sl_e
     if (c->cors.allowed_origins.n == 0 && c->cors.allowed_headers.n > 0)
         sl_log(host, SL_LOG_WARN,
                "protocols.http.cors allows headers but no origins, and so has no effect");
-    for (uint32_t i = 0; i < c->compression_algorithms.n; i++) {
-        const sl_bytes name = *SL_LIST_AT(sl_bytes, c->compression_algorithms, i);
-        if (name.n > 0 && !sl_eq(name, sl_str("gzip")))
-            return sl_fail(error, SL_ERR_UNSUPPORTED,
-                           "protocols.http.compression_algorithms has \"%.*s\"; this version of "
-                           "Sluice supports \"\" and gzip",
-                           (int)(name.n < 40 ? name.n : 40), (const char *)name.p);
-    }
-    return check_paths(c, error);
+    status = check_encodings(c, error);
+    return status == SL_OK ? check_paths(c, error) : status;
 }
 
 int32_t receiver_prepare(void *component, sl_error *error)

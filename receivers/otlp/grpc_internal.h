@@ -1,7 +1,7 @@
 /* What the files of the gRPC server share. */
 #ifndef SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
 #define SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
-#include "formats/compress/gzip.h"
+#include "formats/compress/unpack.h"
 #include "formats/grpc/loop.h"
 #include "receivers/otlp/grpc_server.h"
 #include "receivers/otlp/intake.h"
@@ -71,8 +71,8 @@ struct otlp_grpc_server {
     uint32_t live;    /* calls that gRPC or an answer still refers to */
     bool is_shut;     /* gRPC has ended every connection */
 
-    pthread_mutex_t inflating; /* guards the reader, which is made with the first gzip request */
-    struct gzip_reader *gzip;
+    pthread_mutex_t unpacking; /* guards what the first compressed request makes */
+    struct unpacker *unpacker;
 };
 
 /* grpc_call.c */

@@ -55,7 +55,7 @@ static grpc_server *core_create(const struct otlp_grpc_settings *c)
     /* The core inflates without a limit; this server does it itself, within one. */
     argument(&a, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
     argument(&a, GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
-             (1 << GRPC_COMPRESS_NONE) | (1 << GRPC_COMPRESS_GZIP));
+             (1 << GRPC_COMPRESS_NONE) | (1 << GRPC_COMPRESS_GZIP) | (1 << GRPC_COMPRESS_DEFLATE));
     argument(&a, GRPC_ARG_ENABLE_CHANNELZ, 0);
     argument_ms(&a, GRPC_ARG_MAX_CONNECTION_IDLE_MS, c->max_connection_idle);
     argument_ms(&a, GRPC_ARG_MAX_CONNECTION_AGE_MS, c->max_connection_age);
@@ -82,7 +82,7 @@ void grpc_server_release(struct otlp_grpc_server *s)
     }
     pthread_cond_destroy(&s->ended);
     pthread_mutex_destroy(&s->mutex);
-    pthread_mutex_destroy(&s->inflating);
+    pthread_mutex_destroy(&s->unpacking);
     free(s);
 }
 
@@ -99,7 +99,7 @@ static struct otlp_grpc_server *server_new(const sl_host *host)
     (void)pthread_cond_init(&s->ended, &attr);
     (void)pthread_condattr_destroy(&attr);
     (void)pthread_mutex_init(&s->mutex, NULL);
-    (void)pthread_mutex_init(&s->inflating, NULL);
+    (void)pthread_mutex_init(&s->unpacking, NULL);
     return s;
 }
 
@@ -204,7 +204,7 @@ static void api_stop(struct otlp_grpc_server *s)
         exchange_deinit(e);
     grpc_server_destroy(s->server);
     grpc_server_credentials_release(s->credentials);
-    gzip_reader_destroy(s->gzip);
+    unpacker_destroy(s->unpacker);
     s->loop->give();
     grpc_server_release(s);
 }

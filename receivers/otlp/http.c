@@ -1,8 +1,9 @@
-/* OTLP/HTTP: binary protobuf, plain or gzip, posted to a path for each signal. The body is read
- * into the payload's own memory. Runs on the HTTP server's thread, but for `heard`, which runs
+/* OTLP/HTTP: protobuf or JSON, plain or compressed, posted to a path for each signal. The body is
+ * read into the payload's own memory. Runs on the HTTP server's thread, but for `heard`, which runs
  * wherever the pipelines answer. */
-#include "formats/compress/gzip.h"
 #include "formats/http/thread.h"
+#include "formats/otlp/status_json.h"
+#include "receivers/otlp/decode.h"
 #include "receivers/otlp/intake.h"
 #include "receivers/otlp/receiver.h"
 #include "receivers/otlp/sender.h"
@@ -16,16 +17,18 @@ enum {
     BODY_RATE_AFTER_MS = 10000,
     ANSWER_ROOM = 512
 };
+#define JSON_TYPE "application/json"
+#define PROTOBUF_TYPE "application/x-protobuf"
 
 struct otlp_http {
     const sl_host *host;
     struct intake intake;
     sl_bytes paths[INTAKE_SIGNALS];
     uint64_t body_max;
-    bool takes_plain, takes_gzip;
+    uint32_t encodings; /* that are taken: 1 << enum content_encoding */
+    struct decoder *decoder;
     struct sender_rules sender;
     struct cors cors;
-    struct gzip_reader *gzip; /* made with the first compressed request */
     struct http_thread *thread;
     _Atomic uint32_t refs; /* the owner's, and one for each offer whose answer is to come */
 };
@@ -33,13 +36,12 @@ struct otlp_http {
 /* What a request holds until it is answered; lies in the request's scratch memory. */
 struct exchange {
     struct otlp_http *server;
-    sl_payload *body;            /* as it comes in, perhaps compressed */
-    sl_payload *plain;           /* inflated */
+    sl_payload *body;            /* as it comes in */
     const sl_metadata *metadata; /* goes with the data; NULL: none */
     uint8_t *at;
     uint64_t used, capacity;
     uint32_t index; /* of the signal */
-    bool compressed;
+    struct body_form form;
 };
 _Static_assert(sizeof(struct exchange) <= sizeof(((struct http_request *)0)->scratch),
                "it lies in the request's scratch memory");
@@ -62,11 +64,9 @@ static void exchange_release(struct exchange *e)
     const sl_host *h = e->server->host;
     if (e->body)
         h->table->payload_unref(h, e->body);
-    if (e->plain)
-        h->table->payload_unref(h, e->plain);
     if (e->metadata)
         h->table->metadata_unref(h, e->metadata);
-    e->body = e->plain = NULL;
+    e->body = NULL;
     e->metadata = NULL;
 }
 
@@ -109,29 +109,54 @@ static void answer_preflight(struct http_request *rq)
     http_answer(rq, &a);
 }
 
+static sl_bytes protobuf_of(const struct verdict *v, uint8_t *at, size_t room)
+{
+    const struct otlp_response response = {v->rejected, sl_str(v->text)};
+    const struct otlp_status status = {v->code, sl_str(v->text), v->retry_delay_ns};
+    size_t n = 0;
+    if (v->code == OTLP_CODE_OK)
+        (void)otlp_response_encode(&response, at, room, &n);
+    else
+        (void)otlp_status_encode(&status, at, room, &n);
+    return sl_slice(at, n);
+}
+
+/* In `out`, which was not initialised before; without memory there is no text. */
+static sl_bytes json_of(const struct verdict *v, uint32_t signal, struct json_out *out)
+{
+    const struct otlp_response response = {v->rejected, sl_str(v->text)};
+    const struct otlp_status status = {v->code, sl_str(v->text), v->retry_delay_ns};
+    if (json_out_init(out, UINT32_MAX, NULL, NULL) != SL_OK)
+        return sl_slice(NULL, 0);
+    if (v->code == OTLP_CODE_OK)
+        otlp_response_json(signal, &response, out);
+    else
+        otlp_status_json(&status, out);
+    return json_out_finish(out) == SL_OK ? sl_slice(out->at, out->used) : sl_slice(NULL, 0);
+}
+
+/* In the request's own format. The request is gone afterwards. */
 static void answer_verdict(struct http_request *rq, const struct verdict *v)
 {
-    const struct otlp_http *s = exchange_of(rq)->server;
+    const struct exchange *e = exchange_of(rq);
+    const struct otlp_http *s = e->server;
+    const bool json = e->form.json;
     uint8_t body[ANSWER_ROOM];
-    size_t n = 0;
+    struct json_out text = {.at = NULL};
     char seconds[24];
     struct http_header more = {{NULL, 0}, {NULL, 0}};
-    if (v->code == OTLP_CODE_OK) {
-        const struct otlp_response response = {v->rejected, sl_str(v->text)};
-        (void)otlp_response_encode(&response, body, sizeof body, &n);
-    } else {
-        const struct otlp_status status = {v->code, sl_str(v->text), v->retry_delay_ns};
-        (void)otlp_status_encode(&status, body, sizeof body, &n);
-        if (v->retry_delay_ns != OTLP_NO_DELAY) {
-            const int64_t whole =
-                v->retry_delay_ns / 1000000000 + (v->retry_delay_ns % 1000000000 != 0);
-            int len = snprintf(seconds, sizeof seconds, "%lld", (long long)whole);
-            more = (struct http_header){sl_str("Retry-After"), sl_slice(seconds, (size_t)len)};
-        }
+    if (v->code != OTLP_CODE_OK && v->retry_delay_ns != OTLP_NO_DELAY) {
+        const int64_t whole =
+            v->retry_delay_ns / 1000000000 + (v->retry_delay_ns % 1000000000 != 0);
+        int len = snprintf(seconds, sizeof seconds, "%lld", (long long)whole);
+        more = (struct http_header){sl_str("Retry-After"), sl_slice(seconds, (size_t)len)};
     }
     if (v->code == OTLP_CODE_UNAUTHENTICATED && s->sender.auth->challenge)
         more = (struct http_header){sl_str("WWW-Authenticate"), sl_str(s->sender.auth->challenge)};
-    answer(rq, v->http, "application/x-protobuf", sl_slice(body, n), more.name.p ? &more : NULL);
+    answer(rq, v->http, json ? JSON_TYPE : PROTOBUF_TYPE,
+           json ? json_of(v, intake_signal(e->index), &text) : protobuf_of(v, body, sizeof body),
+           more.name.p ? &more : NULL);
+    json_out_deinit(&text);
 }
 
 /* Refuses a request before its items are known. */
@@ -145,18 +170,33 @@ static void refuse(struct http_request *rq, struct otlp_http *s, int32_t status,
 
 /* ---- headers ---- */
 
-static bool encoding_accepted(const struct otlp_http *s, const struct http_request *rq,
-                              bool *compressed)
+static bool type_read(const struct http_request *rq, bool *json)
 {
     bool repeated;
-    const sl_bytes e = http_header_of(rq, "content-encoding", &repeated);
-    *compressed = e.n == 4 && strncasecmp((const char *)e.p, "gzip", 4) == 0;
-    if (repeated)
-        return false;
-    if (*compressed)
-        return s->takes_gzip;
-    return s->takes_plain &&
-           (e.n == 0 || (e.n == 8 && strncasecmp((const char *)e.p, "identity", 8) == 0));
+    const sl_bytes type = http_header_of(rq, "content-type", &repeated);
+    *json = http_media_type_is(type, JSON_TYPE);
+    return !repeated && (*json || http_media_type_is(type, PROTOBUF_TYPE));
+}
+
+static bool encoding_read(const struct otlp_http *s, const struct http_request *rq,
+                          uint8_t *encoding)
+{
+    bool repeated;
+    const enum content_encoding named =
+        encoding_named(http_header_of(rq, "content-encoding", &repeated));
+    *encoding = (uint8_t)named;
+    return !repeated && named < ENCODINGS && (s->encodings >> named & 1);
+}
+
+static void refuse_encoding(struct http_request *rq, struct otlp_http *s)
+{
+    char list[64], text[128];
+    struct verdict v;
+    encodings_list(s->encodings, list, sizeof list);
+    (void)snprintf(text, sizeof text, "unsupported Content-Encoding; this server takes: %s", list);
+    intake_count_refusal(&s->intake, REFUSED_UNSUPPORTED);
+    verdict_of_status(SL_ERR_INVALID, text, &v);
+    answer_verdict(rq, &v);
 }
 
 /* Who sends is asked first, so that a stranger learns nothing, and before the body is read. */
@@ -181,7 +221,8 @@ static bool admit(struct http_request *rq, struct otlp_http *s)
 }
 
 /* Answers what cannot be right whatever the body is. */
-static void check_headers(struct http_request *rq, struct otlp_http *s, struct exchange *e)
+static void check_headers(struct http_request *rq, struct otlp_http *s, struct exchange *e,
+                          bool type_known)
 {
     static const struct http_header allow = {{(const uint8_t *)"Allow", 5},
                                              {(const uint8_t *)"POST", 4}};
@@ -197,24 +238,15 @@ static void check_headers(struct http_request *rq, struct otlp_http *s, struct e
         answer_text(rq, 405, "405 method not allowed, supported: [POST]\n", &allow);
         return;
     }
-    bool repeated;
-    const sl_bytes type = http_header_of(rq, "content-type", &repeated);
-    if (repeated || !http_media_type_is(type, "application/x-protobuf")) {
+    if (!type_known) {
         intake_count_refusal(&s->intake, REFUSED_UNSUPPORTED);
         answer_text(rq, 415,
-                    http_media_type_is(type, "application/json")
-                        ? "415 OTLP/JSON is not supported yet by this version of Sluice; send "
-                          "application/x-protobuf\n"
-                        : "415 unsupported media type, supported: [application/x-protobuf]\n",
+                    "415 unsupported media type, supported: [" JSON_TYPE ", " PROTOBUF_TYPE "]\n",
                     NULL);
         return;
     }
-    if (!encoding_accepted(s, rq, &e->compressed)) {
-        intake_count_refusal(&s->intake, REFUSED_UNSUPPORTED);
-        struct verdict v;
-        verdict_of_status(SL_ERR_INVALID,
-                          "unsupported Content-Encoding; this server takes gzip and none", &v);
-        answer_verdict(rq, &v);
+    if (!encoding_read(s, rq, &e->form.encoding)) {
+        refuse_encoding(rq, s);
         return;
     }
     if (rq->length != HTTP_NO_LENGTH && rq->length > s->body_max)
@@ -226,10 +258,11 @@ static void on_headers(void *ctx, struct http_request *rq)
     struct otlp_http *s = (struct otlp_http *)ctx;
     struct exchange *e = exchange_of(rq);
     e->server = s;
+    const bool type_known = type_read(rq, &e->form.json); /* refusals are of this type, too */
     if (cors_is_on(&s->cors) && cors_is_preflight(rq))
         answer_preflight(rq);
     else if (admit(rq, s))
-        check_headers(rq, s, e);
+        check_headers(rq, s, e, type_known);
 }
 
 /* ---- the body ---- */
@@ -287,38 +320,6 @@ static void on_abandon(void *ctx, struct http_request *rq)
 
 /* ---- the whole request ---- */
 
-static int32_t plain_grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
-{
-    struct exchange *e = (struct exchange *)ctx;
-    const sl_host *h = e->server->host;
-    int32_t status = e->plain ? h->table->payload_grow(h, e->plain, capacity, at)
-                              : h->table->payload_open(h, capacity, &e->plain, at);
-    *got = capacity;
-    return status;
-}
-
-/* Inflates the body; afterwards `body` is what was in it. */
-static int32_t inflate_body(struct exchange *e, sl_error *error)
-{
-    struct otlp_http *s = e->server;
-    const sl_host *h = s->host;
-    const struct gzip_target target = {e, plain_grow};
-    size_t n = 0;
-    if (!s->gzip)
-        s->gzip = gzip_reader_create();
-    if (!s->gzip)
-        return sl_fail(error, SL_ERR_NOMEM, "no memory to inflate");
-    int32_t status = gzip_inflate(s->gzip, &target, sl_slice(e->at, (size_t)e->used),
-                                  (size_t)s->body_max, &n, error);
-    if (status != SL_OK)
-        return status;
-    h->table->payload_unref(h, e->body);
-    e->body = e->plain;
-    e->plain = NULL;
-    e->used = n;
-    return SL_OK;
-}
-
 /* The offer was taken or settled, whichever counts. [any] */
 static void heard(void *ctx, uint64_t cookie, const sl_result *result)
 {
@@ -353,9 +354,7 @@ static void on_end(void *ctx, struct http_request *rq)
     const uint32_t signal = intake_signal(e->index);
     sl_error error = {.size = sizeof error};
     struct verdict v;
-    int32_t status = SL_OK;
-    if (e->compressed)
-        status = inflate_body(e, &error);
+    int32_t status = decoder_run(s->decoder, e->form, e->index, &e->body, e->at, &e->used, &error);
     if (status == SL_OK && e->body)
         status = h->table->payload_close(h, e->body, e->used, signal, NULL, 0, &error);
     if (status != SL_OK) {
@@ -395,15 +394,12 @@ static uint32_t ms_of(int64_t ns)
     return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
 }
 
-static void encodings_init(struct otlp_http *s, const struct http_config *c)
+static uint32_t encodings_of(const struct http_config *c)
 {
-    s->takes_plain = s->takes_gzip = !c->algorithms_given;
-    for (uint32_t i = 0; i < c->compression_algorithms.n; i++) {
-        if (SL_LIST_AT(sl_bytes, c->compression_algorithms, i)->n == 0)
-            s->takes_plain = true;
-        else
-            s->takes_gzip = true;
-    }
+    uint32_t mask = c->algorithms_given ? 0 : ENCODINGS_ALL;
+    for (uint32_t i = 0; i < c->compression_algorithms.n; i++)
+        mask |= 1u << encoding_named(*SL_LIST_AT(sl_bytes, c->compression_algorithms, i));
+    return mask;
 }
 
 /* On the loop that exporters send from too, so that a request wakes no other thread on its way; on
@@ -447,14 +443,16 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config,
                                       .auth = auth,
                                       .request_params = &config->auth.request_params,
                                       .include_metadata = config->include_metadata != 0};
-    encodings_init(s, config);
+    s->encodings = encodings_of(config);
+    s->decoder = decoder_create(host, (size_t)s->body_max);
     intake_init(&s->intake, host, "http");
-    int32_t status = cors_init(&s->cors, &config->cors);
+    int32_t status = s->decoder ? cors_init(&s->cors, &config->cors) : SL_ERR_NOMEM;
     if (status != SL_OK)
         (void)sl_fail(error, status, "no memory for the HTTP server");
     else
         status = serve(s, &handler, &limits, fd, error);
     if (status != SL_OK) {
+        decoder_destroy(s->decoder);
         server_release(s);
         return status;
     }
@@ -472,6 +470,6 @@ void otlp_http_stop(struct otlp_http *s)
     if (!s)
         return;
     http_thread_stop(s->thread);
-    gzip_reader_destroy(s->gzip);
+    decoder_destroy(s->decoder);
     server_release(s);
 }

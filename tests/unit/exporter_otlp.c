@@ -125,15 +125,15 @@ static void gzip_is_understood(void **state)
         const struct grpc_sink_seen *seen = grpc_sink_seen(sink);
         assert_string_equal(seen->encoding_of_message, "gzip");
         struct buffer plain;
-        const struct gzip_target target = {&plain, grow};
-        struct gzip_reader *reader = gzip_reader_create();
+        const struct byte_target target = {&plain, grow};
+        struct unpacker *unpacker = unpacker_create();
         size_t n;
-        assert_int_equal(
-            gzip_inflate(reader, &target, sl_slice(seen->body, seen->body_n), 1000, &n, NULL),
-            SL_OK);
+        assert_int_equal(unpack(unpacker, PACK_GZIP, sl_slice(seen->body, seen->body_n), &target,
+                                1000, &n, NULL),
+                         SL_OK);
         assert_int_equal(n, 18);
         assert_memory_equal(plain.at, "bytes of a request", 18);
-        gzip_reader_destroy(reader);
+        unpacker_destroy(unpacker);
     }
     close_exporter(&f);
     grpc_sink_destroy(sink);

@@ -1,5 +1,4 @@
 /* The OTLP receiver over gRPC, on a scripted host, with the C core as client. */
-#include "formats/compress/gzip.h"
 #include "formats/compress/pack.h"
 #include "formats/grpc/loop.h"
 #include "formats/otlp/status.h"
@@ -43,7 +42,7 @@ struct fixture {
     struct otlp_grpc_settings settings;
     struct otlp_grpc_server *server;
     int32_t fd;
-    grpc_channel *channel, *zipping; /* the second says that its messages are gzip */
+    grpc_channel *channel, *zipping, *deflating; /* which say that messages are packed */
     grpc_completion_queue *queue;
 };
 
@@ -54,7 +53,7 @@ static const void *plugin(const char *file, const char *id)
                                             : NULL;
 }
 
-static grpc_channel *channel_to(uint16_t port, bool zipping)
+static grpc_channel *channel_to(uint16_t port, grpc_compression_algorithm packing)
 {
     char target[32];
     (void)snprintf(target, sizeof target, "127.0.0.1:%u", port);
@@ -63,7 +62,7 @@ static grpc_channel *channel_to(uint16_t port, bool zipping)
                         .value.integer = 1},
                        {.type = GRPC_ARG_INTEGER,
                         .key = (char *)(uintptr_t)GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM,
-                        .value.integer = zipping ? GRPC_COMPRESS_GZIP : GRPC_COMPRESS_NONE}};
+                        .value.integer = (int)packing}};
     const grpc_channel_args args = {2, list};
     grpc_channel_credentials *creds = grpc_insecure_credentials_create();
     grpc_channel *c = grpc_channel_create(target, creds, &args);
@@ -92,8 +91,9 @@ static void start(struct fixture *f)
                      SL_OK);
     if (f->api->start(h, f->fd, &f->settings, &f->server, &error) != SL_OK)
         fail_msg("%s", error.text);
-    f->channel = channel_to(receiver_host_port(f->host, 0), false);
-    f->zipping = channel_to(receiver_host_port(f->host, 0), true);
+    f->channel = channel_to(receiver_host_port(f->host, 0), GRPC_COMPRESS_NONE);
+    f->zipping = channel_to(receiver_host_port(f->host, 0), GRPC_COMPRESS_GZIP);
+    f->deflating = channel_to(receiver_host_port(f->host, 0), GRPC_COMPRESS_DEFLATE);
 }
 
 static void stop(struct fixture *f)
@@ -110,6 +110,7 @@ static int tear_down(void **state)
     if (f->channel) {
         grpc_channel_destroy(f->channel);
         grpc_channel_destroy(f->zipping);
+        grpc_channel_destroy(f->deflating);
     }
     stop(f);
     if (f->host->n_sockets)
@@ -138,7 +139,7 @@ struct call {
 };
 
 /* How the bytes go out. */
-enum form { PLAIN, PACKED, NOTHING };
+enum form { PLAIN, PACKED, DEFLATED, NOTHING };
 
 static void call_begin(struct fixture *f, struct call *c, const char *method, enum form form,
                        const void *bytes, size_t n)
@@ -149,11 +150,16 @@ static void call_begin(struct fixture *f, struct call *c, const char *method, en
     grpc_slice slice = grpc_slice_from_copied_buffer((const char *)bytes, n);
     c->request = form == PACKED
                      ? grpc_raw_compressed_byte_buffer_create(&slice, 1, GRPC_COMPRESS_GZIP)
+                 : form == DEFLATED
+                     ? grpc_raw_compressed_byte_buffer_create(&slice, 1, GRPC_COMPRESS_DEFLATE)
                      : grpc_raw_byte_buffer_create(&slice, 1);
     grpc_slice_unref(slice);
     gpr_timespec deadline =
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(20, GPR_TIMESPAN));
-    c->call = grpc_channel_create_call(form == PACKED ? f->zipping : f->channel, NULL, 0, f->queue,
+    grpc_channel *channel = form == PACKED     ? f->zipping
+                            : form == DEFLATED ? f->deflating
+                                               : f->channel;
+    c->call = grpc_channel_create_call(channel, NULL, 0, f->queue,
                                        grpc_slice_from_static_string(method), NULL, deadline, NULL);
     grpc_op ops[6];
     size_t k = 0;
@@ -240,12 +246,17 @@ static int64_t refusals(struct fixture *f, const char *reason)
     return receiver_host_metric(f->host, "sluice_receiver_refused_grpc_requests", reason);
 }
 
-static void pack(struct pack_buffer *out, const void *p, size_t n)
+static void pack_as(enum pack_format format, struct pack_buffer *out, const void *p, size_t n)
 {
-    struct packer *w = packer_create(PACK_GZIP, 9);
+    struct packer *w = packer_create(format, 9);
     const sl_bytes one = sl_slice(p, n);
     assert_int_equal(packer_pack(w, &one, 1, SIZE_MAX, out), SL_OK);
     packer_destroy(w);
+}
+
+static void pack(struct pack_buffer *out, const void *p, size_t n)
+{
+    pack_as(PACK_GZIP, out, p, n);
 }
 
 /* ---- tests ---- */
@@ -292,7 +303,15 @@ static void large_and_packed(void **state)
     call_it(f, &c, TRACES, PACKED, packed.at, packed.n);
     assert_int_equal(c.status, GRPC_STATUS_OK);
     assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n), whole));
-    assert_int_equal(f->host->items[0], 2 * SPANS);
+    pack_as(PACK_ZLIB, &packed, whole.p, whole.n);
+    call_it(f, &c, TRACES, DEFLATED, packed.at, packed.n);
+    assert_int_equal(c.status, GRPC_STATUS_OK);
+    assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n), whole));
+    pack_as(PACK_ZSTD, &packed, whole.p, whole.n);
+    call_it(f, &c, TRACES, PLAIN, packed.at, packed.n); /* as the core shows it */
+    assert_int_equal(c.status, GRPC_STATUS_OK);
+    assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n), whole));
+    assert_int_equal(f->host->items[0], 4 * SPANS);
     pack_buffer_deinit(&packed);
     free(many);
 }
@@ -335,8 +354,10 @@ static void damaged_messages(void **state)
     }
     call_it(f, &c, TRACES, PACKED, one_span, sizeof one_span);
     assert_int_equal(c.status, GRPC_STATUS_INVALID_ARGUMENT);
+    call_it(f, &c, TRACES, DEFLATED, packed.at, packed.n); /* which is gzip */
+    assert_int_equal(c.status, GRPC_STATUS_INVALID_ARGUMENT);
     call_it(f, &c, TRACES, PLAIN, zstd, sizeof zstd);
-    assert_int_equal(c.status, GRPC_STATUS_UNIMPLEMENTED);
+    assert_int_equal(c.status, GRPC_STATUS_INVALID_ARGUMENT);
     call_it(f, &c, TRACES, NOTHING, "", 0);
     assert_int_equal(c.status, GRPC_STATUS_RESOURCE_EXHAUSTED);
     assert_int_equal(f->host->offers, 0);
@@ -738,8 +759,9 @@ static void loaded_by_the_receiver(void **state)
     assert_int_equal(type->prepare(component, &error), SL_OK);
     assert_int_equal(type->start(component, &error), SL_OK);
     receiver_host_wait_status(f->host, SL_STATUS_OK);
-    f->channel = channel_to(receiver_host_port(f->host, 0), false);
-    f->zipping = channel_to(receiver_host_port(f->host, 0), true);
+    f->channel = channel_to(receiver_host_port(f->host, 0), GRPC_COMPRESS_NONE);
+    f->zipping = channel_to(receiver_host_port(f->host, 0), GRPC_COMPRESS_GZIP);
+    f->deflating = channel_to(receiver_host_port(f->host, 0), GRPC_COMPRESS_DEFLATE);
     call_it(f, &c, TRACES, PLAIN, one_span, sizeof one_span);
     assert_int_equal(c.status, GRPC_STATUS_OK);
     type->drain(component, f->host->host.table->now(&f->host->host) + INT64_C(5000000000));

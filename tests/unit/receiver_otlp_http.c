@@ -1,5 +1,4 @@
 /* The OTLP receiver over HTTP, on a scripted host. */
-#include "formats/compress/gzip.h"
 #include "formats/compress/pack.h"
 #include "formats/otlp/status.h"
 #include "receivers/otlp/receiver.h"
@@ -283,6 +282,181 @@ static void empty_requests_succeed(void **state)
     assert_int_equal(f->host->offers, 0);
 }
 
+#define JSON "Content-Type: application/json\r\n"
+
+static const char span_json[] =
+    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":"
+    "{\"stringValue\":\"a\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":"
+    "\"0102030405060708090a0b0c0d0e0f10\",\"spanId\":\"0102030405060708\",\"name\":\"op\","
+    "\"kind\":2,\"startTimeUnixNano\":\"1\",\"endTimeUnixNano\":\"2\",\"attributes\":[{\"key\":"
+    "\"k\",\"value\":{\"stringValue\":\"v\"}}],\"status\":{\"code\":2},\"flags\":257}]}]}]}";
+
+static bool body_is(const struct reply *r, const char *text)
+{
+    return strstr(r->text, "Content-Type: application/json\r\n") && sl_eq(r->body, sl_str(text));
+}
+
+static void json_of_three_signals(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    const struct {
+        const char *path, *text;
+        sl_bytes becomes;
+        const char *metric;
+    } all[] = {
+        {"/v1/traces", span_json, sl_slice(one_span, sizeof one_span),
+         "otelcol_receiver_accepted_spans"},
+        {"/v1/metrics",
+         "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"gauge\":{\"dataPoints\":[{}]}}]"
+         "}]}]}",
+         sl_slice(one_point, sizeof one_point), "otelcol_receiver_accepted_metric_points"},
+        {"/v1/logs", "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{}]}]}]}",
+         sl_slice(one_log, sizeof one_log), "otelcol_receiver_accepted_log_records"},
+    };
+    struct reply r;
+    start(f);
+    int fd = client_open(f);
+    for (int again = 0; again < 2; again++) {
+        for (uint32_t i = 0; i < 3; i++) {
+            client_post(fd, all[i].path,
+                        again ? "content-type: Application/JSON; charset=utf-8\r\n" : JSON,
+                        all[i].text, strlen(all[i].text));
+            client_read(fd, &r);
+            assert_int_equal(r.status, 200);
+            assert_true(body_is(&r, "{}"));
+            assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n), all[i].becomes));
+            assert_int_equal(count(f, all[i].metric), 1 + again);
+        }
+    }
+    close(fd);
+    post(f, "/v1/traces", JSON, " {} ", 4, &r);
+    assert_int_equal(r.status, 200);
+    assert_true(body_is(&r, "{}"));
+    assert_int_equal(f->host->items[0], 2);
+}
+
+/* Both formats in every encoding. */
+static void encodings(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    static const struct {
+        enum pack_format format;
+        const char *name;
+    } all[] = {
+        {PACK_GZIP, "gzip"}, {PACK_ZLIB, "zlib"}, {PACK_ZLIB, "deflate"}, {PACK_ZSTD, "ZSTD"}};
+    struct reply r;
+    start(f);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct packer *w = packer_create(all[i].format, 1);
+        for (int json = 0; json < 2; json++) {
+            const sl_bytes plain = json ? sl_str(span_json) : sl_slice(one_span, sizeof one_span);
+            struct pack_buffer packed = {0};
+            char headers[200];
+            (void)snprintf(headers, sizeof headers, "%sContent-Encoding: %s\r\n",
+                           json ? JSON : PROTO, all[i].name);
+            assert_int_equal(packer_pack(w, &plain, 1, SIZE_MAX, &packed), SL_OK);
+            f->host->last_n = 0;
+            post(f, "/v1/traces", headers, packed.at, packed.n, &r);
+            assert_int_equal(r.status, 200);
+            assert_true(sl_eq(sl_slice(f->host->last, f->host->last_n),
+                              sl_slice(one_span, sizeof one_span)));
+            post(f, "/v1/traces", headers, packed.at, packed.n - 1, &r); /* cut short */
+            assert_int_equal(r.status, 400);
+            post(f, "/v1/traces", headers, plain.p, plain.n, &r); /* not packed */
+            assert_int_equal(r.status, 400);
+            post(f, "/v1/traces", headers, "", 0, &r);
+            assert_int_equal(r.status, 400);
+            pack_buffer_deinit(&packed);
+        }
+        packer_destroy(w);
+    }
+    assert_int_equal(refusals(f, "malformed"), 4 * 2 * 3);
+}
+
+static void json_that_is_refused(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct reply r;
+    start(f);
+    for (size_t n = 0; n < sizeof span_json - 1; n++) { /* cut everywhere */
+        post(f, "/v1/traces", JSON, span_json, n, &r);
+        assert_int_equal(r.status, 400);
+    }
+    assert_int_equal(refusals(f, "malformed"), sizeof span_json - 1);
+    static const char kind[] =
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"kind\":[]}]}]}]}";
+    post(f, "/v1/traces", JSON, kind, strlen(kind), &r);
+    assert_int_equal(r.status, 400);
+    assert_true(body_is(
+        &r,
+        "{\"code\":3,\"message\":\"OTLP/JSON line 1, column 52, "
+        "resourceSpans[0].scopeSpans[0].spans[0].kind: the number or the name of an enum value is "
+        "expected, not: []}]}]}]}\"}"));
+    /* What JSON becomes is held to the limit too. */
+    enum { NUMBERS = 40000 };
+    char *text = (char *)malloc(3 * NUMBERS);
+    static const char head[] =
+        "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"histogram\":{"
+        "\"dataPoints\":[{\"explicitBounds\":[0";
+    size_t n = sizeof head - 1;
+    memcpy(text, head, n);
+    for (int i = 0; i < NUMBERS; i++, n += 2)
+        memcpy(text + n, ",0", 2);
+    memcpy(text + n, "]}]}}]}]}]}", 11);
+    post(f, "/v1/metrics", JSON, text, n + 11, &r);
+    assert_int_equal(r.status, 413);
+    assert_non_null(
+        strstr(r.text, "{\"code\":8,\"message\":\"OTLP/JSON becomes more than the limit"));
+    assert_int_equal(f->host->offers, 0);
+    free(text);
+    post(f, "/v1/traces", JSON, span_json, sizeof span_json - 1, &r); /* and it goes on */
+    assert_int_equal(r.status, 200);
+}
+
+static void json_results(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    static const struct {
+        const char *path, *text, *becomes;
+    } all[] = {{"/v1/traces", "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{},{}]}]}]}",
+                "rejectedSpans"},
+               {"/v1/metrics",
+                "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"gauge\":{\"dataPoints\":"
+                "[{},{}]}}]}]}]}",
+                "rejectedDataPoints"},
+               {"/v1/logs", "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{},{}]}]}]}",
+                "rejectedLogRecords"}};
+    char expected[200];
+    struct reply r;
+    start(f);
+    f->host->result =
+        (sl_result){.items = 2, .n = {[SL_DELIVERED] = 1, [SL_REJECTED] = 1}, .why = "a \"b\""};
+    for (size_t i = 0; i < 3; i++) {
+        post(f, all[i].path, JSON, all[i].text, strlen(all[i].text), &r);
+        assert_int_equal(r.status, 200);
+        (void)snprintf(expected, sizeof expected,
+                       "{\"partialSuccess\":{\"%s\":\"1\",\"errorMessage\":\"1 of 2 items were "
+                       "refused: a \\\"b\\\"\"}}",
+                       all[i].becomes);
+        assert_true(body_is(&r, expected));
+    }
+    f->host->result = (sl_result){.items = 2,
+                                  .n = {[SL_FAILED] = 2},
+                                  .status = SL_ERR_UNAVAILABLE,
+                                  .retry_after_ns = INT64_C(2500000000)};
+    post(f, all[0].path, JSON, all[0].text, strlen(all[0].text), &r);
+    assert_int_equal(r.status, 503);
+    assert_non_null(strstr(r.text, "Retry-After: 3\r\n"));
+    assert_true(body_is(
+        &r, "{\"code\":14,\"message\":\"cannot be handled now; try again\",\"details\":[{\"@type\":"
+            "\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"2.500000000s\"}]}"));
+    f->host->answer = HOST_REFUSES;
+    f->host->offer_status = SL_ERR_FULL;
+    post(f, all[0].path, JSON, all[0].text, strlen(all[0].text), &r);
+    assert_int_equal(r.status, 503);
+    assert_non_null(strstr(r.text, "\"retryDelay\":\"1s\"}]}"));
+}
+
 static void refused_by_the_headers(void **state)
 {
     struct fixture *f = (struct fixture *)*state;
@@ -300,14 +474,17 @@ static void refused_by_the_headers(void **state)
         {"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: "
          "0\r\n\r\n",
          415, "x-protobuf"},
-        {"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
-         "2\r\n\r\n{}",
-         415, "OTLP/JSON is not supported yet"},
+        {"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/jsonp\r\n"
+         "Content-Length: 2\r\n\r\n{}",
+         415, "supported: [application/json, application/x-protobuf]"},
         {"POST /v1/traces HTTP/1.1\r\nHost: x\r\n" PROTO PROTO "Content-Length: 0\r\n\r\n", 415,
          ""},
         {"POST /v1/traces HTTP/1.1\r\nHost: x\r\n" PROTO
-         "Content-Encoding: zstd\r\nContent-Length: 0\r\n\r\n",
-         400, "unsupported Content-Encoding"},
+         "Content-Encoding: br\r\nContent-Length: 0\r\n\r\n",
+         400, "unsupported Content-Encoding; this server takes: none, gzip, zstd, zlib, deflate"},
+        {"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+         "Content-Encoding: snappy\r\nContent-Length: 0\r\n\r\n",
+         400, "{\"code\":3,\"message\":\"unsupported Content-Encoding; this server takes: none, "},
         {"POST /v1/traces HTTP/1.1\r\nHost: x\r\n" GZIP
          "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
          400, "unsupported Content-Encoding"},
@@ -695,7 +872,18 @@ static void what_is_not_supported_is_refused(void **state)
                                .line = 7,
                                .column = 3};
     static const sl_raw nothing = {.size = sizeof nothing};
-    const sl_bytes zstd = sl_str("zstd");
+    static const struct {
+        const char *name;
+        int32_t status;
+    } algorithms[] = {{"snappy", SL_ERR_UNSUPPORTED},
+                      {"x-snappy-framed", SL_ERR_UNSUPPORTED},
+                      {"lz4", SL_ERR_UNSUPPORTED},
+                      {"gzipp", SL_ERR_INVALID},
+                      {"", SL_OK},
+                      {"gzip", SL_OK},
+                      {"zstd", SL_OK},
+                      {"zlib", SL_OK},
+                      {"deflate", SL_OK}};
     sl_error error = {.size = sizeof error};
     const struct {
         const sl_raw **raw;
@@ -728,9 +916,13 @@ static void what_is_not_supported_is_refused(void **state)
             fail_msg("case %zu: %s", i, error.text);
     }
     defaults(f);
-    p->http.compression_algorithms = (sl_list){&zstd, 1, sizeof zstd};
-    assert_int_equal(f->type->prepare(&f->config, &error), SL_ERR_UNSUPPORTED);
-    assert_non_null(strstr(error.text, "zstd"));
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
+        const sl_bytes name = sl_str(algorithms[i].name);
+        p->http.compression_algorithms = (sl_list){&name, 1, sizeof name};
+        assert_int_equal(f->type->prepare(&f->config, &error), algorithms[i].status);
+        if (algorithms[i].status != SL_OK)
+            assert_non_null(strstr(error.text, algorithms[i].name));
+    }
     defaults(f);
     p->http_on = 0;
     assert_int_equal(f->type->prepare(&f->config, &error), SL_ERR_INVALID);
@@ -760,6 +952,10 @@ int main(void)
         TEST(empty_requests_succeed),
         TEST(refused_by_the_headers),
         TEST(content_type_takes_parameters),
+        TEST(json_of_three_signals),
+        TEST(encodings),
+        TEST(json_that_is_refused),
+        TEST(json_results),
         TEST(damaged_bodies),
         TEST(bodies_above_the_limit),
         TEST(refused_offers),

@@ -1,0 +1,201 @@
+/* See unpack.h. gzip and zlib go through libdeflate, which wants the whole output's room and is told
+ * again where that was too little; it takes half of zlib's time. One thread at a time for each
+ * unpacker. */
+#include "formats/compress/unpack.h"
+
+#include <libdeflate.h>
+#include <stdlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+enum {
+    RATIO_EXPECTED = 4,         /* of OTLP where nothing better is known; it makes 5 to 15 */
+    RATIO_BELIEVED = 64,        /* no first buffer is larger, whatever the message says */
+    OUTPUT_AT_FIRST = 4 * 1024, /* bytes */
+    GZIP_LENGTH = 4,            /* bytes at the end that say how much is in it */
+    WINDOW_LOG_MAX = 23         /* what zstd's format asks every reader to offer (RFC 9659) */
+};
+
+struct unpacker {
+    struct libdeflate_decompressor *deflate;
+    ZSTD_DCtx *zstd; /* made when first needed */
+};
+
+/* What has come out. */
+struct output {
+    const struct byte_target *target;
+    uint8_t *at;
+    size_t used, capacity, expected, limit;
+};
+
+struct unpacker *unpacker_create(void)
+{
+    struct unpacker *u = (struct unpacker *)calloc(1, sizeof *u);
+    if (u && !(u->deflate = libdeflate_alloc_decompressor())) {
+        free(u);
+        u = NULL;
+    }
+    return u;
+}
+
+void unpacker_destroy(struct unpacker *u)
+{
+    if (u) {
+        libdeflate_free_decompressor(u->deflate);
+        (void)ZSTD_freeDCtx(u->zstd);
+        free(u);
+    }
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How large the first buffer should be for n bytes that say they hold `said`. */
+static size_t expected_of(size_t n, uint64_t said)
+{
+    if (n > SIZE_MAX / RATIO_BELIEVED)
+        return SIZE_MAX;
+    return said >= n / 2 && said <= (uint64_t)n * RATIO_BELIEVED ? (size_t)said
+                                                                 : n * RATIO_EXPECTED;
+}
+
+static int32_t output_grow(struct output *o, sl_error *error)
+{
+    if (o->capacity >= o->limit)
+        return sl_fail(error, SL_ERR_TOO_LARGE, "unpacks to more than the limit of %zu bytes",
+                       o->limit);
+    size_t capacity = o->expected;
+    if (o->capacity > 0 && __builtin_mul_overflow(o->capacity, (size_t)2, &capacity))
+        capacity = o->limit;
+    if (capacity <= o->used)
+        capacity = o->used + OUTPUT_AT_FIRST;
+    capacity = smaller(capacity, o->limit);
+    uint8_t *at = NULL;
+    size_t got = 0;
+    int32_t status = o->target->grow(o->target->ctx, capacity, &at, &got);
+    if (status != SL_OK)
+        return sl_fail(error, status, "no memory for %zu unpacked bytes", capacity);
+    o->at = at;
+    o->capacity = smaller(got, o->limit);
+    return SL_OK;
+}
+
+/* ---- gzip and zlib ---- */
+
+static uint32_t length_of_gzip(sl_bytes in)
+{
+    uint32_t said = 0;
+    for (size_t i = 0; in.n >= GZIP_LENGTH && i < GZIP_LENGTH; i++)
+        said |= (uint32_t)in.p[in.n - GZIP_LENGTH + i] << (8 * i);
+    return said;
+}
+
+static int32_t inflate_all(struct unpacker *u, enum pack_format format, sl_bytes in,
+                           struct output *o, sl_error *error)
+{
+    const bool gzip = format == PACK_GZIP;
+    const char *name = gzip ? "gzip" : "zlib";
+    static uint8_t nothing;
+    o->expected = expected_of(in.n, gzip ? length_of_gzip(in) : 0);
+    if (in.n == 0)
+        return sl_fail(error, SL_ERR_INVALID, "an empty body is not %s", name);
+    while (in.n > 0) {
+        size_t read = 0, written = 0;
+        uint8_t *at = o->at ? o->at + o->used : &nothing;
+        const size_t room = o->capacity - o->used;
+        const enum libdeflate_result result =
+            gzip ? libdeflate_gzip_decompress_ex(u->deflate, in.p, in.n, at, room, &read, &written)
+                 : libdeflate_zlib_decompress_ex(u->deflate, in.p, in.n, at, room, &read, &written);
+        if (result == LIBDEFLATE_INSUFFICIENT_SPACE) {
+            int32_t status = output_grow(o, error);
+            if (status != SL_OK)
+                return status;
+            continue;
+        }
+        if (result != LIBDEFLATE_SUCCESS)
+            return sl_fail(error, SL_ERR_INVALID, "not a valid %s body: damaged or cut short",
+                           name);
+        o->used += written;
+        in = sl_slice(in.p + read, in.n - read);
+        if (in.n > 0 && !gzip)
+            return sl_fail(error, SL_ERR_INVALID, "not a valid zlib body: %zu bytes after its end",
+                           in.n);
+    }
+    return SL_OK;
+}
+
+/* ---- zstd ---- */
+
+static int32_t zstd_failed(size_t result, sl_error *error)
+{
+    switch (ZSTD_getErrorCode(result)) {
+    case ZSTD_error_memory_allocation:
+        return sl_fail(error, SL_ERR_NOMEM, "no memory to unpack zstd");
+    case ZSTD_error_frameParameter_windowTooLarge:
+        return sl_fail(error, SL_ERR_TOO_LARGE,
+                       "the zstd window is larger than the limit of %d MiB",
+                       1 << (WINDOW_LOG_MAX - 20));
+    default:
+        return sl_fail(error, SL_ERR_INVALID, "not a valid zstd body: %s",
+                       ZSTD_getErrorName(result));
+    }
+}
+
+static int32_t zstd_begin(struct unpacker *u, sl_error *error)
+{
+    if (!u->zstd && (u->zstd = ZSTD_createDCtx()) != NULL)
+        (void)ZSTD_DCtx_setParameter(u->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+    if (!u->zstd)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory to unpack zstd");
+    (void)ZSTD_DCtx_reset(u->zstd, ZSTD_reset_session_only);
+    return SL_OK;
+}
+
+/* Where there is room for all of a frame, zstd decodes it right there; else through its window. */
+static int32_t unzstd_all(struct unpacker *u, sl_bytes in, struct output *o, sl_error *error)
+{
+    ZSTD_inBuffer from = {in.p, in.n, 0};
+    bool ended = false;
+    if (in.n == 0)
+        return sl_fail(error, SL_ERR_INVALID, "an empty body is not zstd");
+    const uint64_t said = ZSTD_getFrameContentSize(in.p, in.n);
+    int32_t status = zstd_begin(u, error);
+    o->expected = expected_of(in.n, said);
+    if (status == SL_OK && said > 0 && said < ZSTD_CONTENTSIZE_ERROR)
+        status = output_grow(o, error);
+    while (status == SL_OK && (from.pos < from.size || !ended)) {
+        /* With no room left a single byte tells whether anything is still to come. */
+        uint8_t spare = 0;
+        const bool probing = o->used == o->capacity;
+        const size_t read = from.pos, used = probing ? 0 : o->used;
+        ZSTD_outBuffer to = probing ? (ZSTD_outBuffer){&spare, 1, 0}
+                                    : (ZSTD_outBuffer){o->at, o->capacity, o->used};
+        const size_t result = ZSTD_decompressStream(u->zstd, &to, &from);
+        if (ZSTD_isError(result))
+            return zstd_failed(result, error);
+        ended = result == 0;
+        if (to.pos == used && from.pos == read && !ended)
+            return sl_fail(error, SL_ERR_INVALID, "not a valid zstd body: cut short");
+        if (!probing) {
+            o->used = to.pos;
+        } else if (to.pos == 1) {
+            status = output_grow(o, error);
+            if (status == SL_OK)
+                o->at[o->used++] = spare;
+        }
+    }
+    return status;
+}
+
+int32_t unpack(struct unpacker *u, enum pack_format format, sl_bytes packed,
+               const struct byte_target *target, size_t limit, size_t *size, sl_error *error)
+{
+    struct output o = {.target = target, .limit = limit};
+    const int32_t status = format == PACK_ZSTD ? unzstd_all(u, packed, &o, error)
+                                               : inflate_all(u, format, packed, &o, error);
+    if (status == SL_OK)
+        *size = o.used;
+    return status;
+}

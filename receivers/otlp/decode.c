@@ -1,0 +1,107 @@
+/* Unpacks and transcodes bodies. One thread at a time for each decoder. */
+#include "receivers/otlp/decode.h"
+
+#include "formats/compress/unpack.h"
+#include "formats/otlp/json_read.h"
+#include "formats/otlp/proto/logs_service.pb-c.h"
+#include "formats/otlp/proto/metrics_service.pb-c.h"
+#include "formats/otlp/proto/trace_service.pb-c.h"
+
+#include <stdlib.h>
+
+struct decoder {
+    const sl_host *host;
+    size_t limit;
+    struct unpacker *unpacker;
+    struct json_schema *schemas[INTAKE_SIGNALS];
+    struct json_reader *readers[INTAKE_SIGNALS];
+};
+
+struct decoder *decoder_create(const sl_host *host, size_t limit)
+{
+    struct decoder *d = (struct decoder *)calloc(1, sizeof *d);
+    if (d) {
+        d->host = host;
+        d->limit = limit;
+    }
+    return d;
+}
+
+void decoder_destroy(struct decoder *d)
+{
+    if (!d)
+        return;
+    unpacker_destroy(d->unpacker);
+    for (uint32_t i = 0; i < INTAKE_SIGNALS; i++) {
+        json_reader_destroy(d->readers[i]);
+        json_schema_destroy(d->schemas[i]);
+    }
+    free(d);
+}
+
+static int32_t unpack_body(struct decoder *d, enum content_encoding encoding, sl_bytes in,
+                           const struct byte_target *target, size_t *n, sl_error *error)
+{
+    if (!d->unpacker)
+        d->unpacker = unpacker_create();
+    if (!d->unpacker)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory to unpack the body");
+    return unpack(d->unpacker, encoding_format(encoding), in, target, d->limit, n, error);
+}
+
+static struct json_reader *reader_of(struct decoder *d, uint32_t index)
+{
+    static const ProtobufCMessageDescriptor *const requests[INTAKE_SIGNALS] = {
+        &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
+        &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
+        &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor};
+    if (!d->schemas[index])
+        (void)json_schema_create(requests[index], &d->schemas[index]);
+    if (d->schemas[index] && !d->readers[index])
+        d->readers[index] = json_reader_create(d->schemas[index]);
+    return d->readers[index];
+}
+
+static int32_t read_json(struct decoder *d, uint32_t index, sl_bytes in,
+                         const struct byte_target *target, size_t *n, sl_error *error)
+{
+    struct json_reader *reader = reader_of(d, index);
+    if (!reader)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory to read JSON");
+    return json_read(reader, in, target, d->limit, n, error);
+}
+
+/* What was written takes the body's place. */
+static void replace(struct decoder *d, sl_payload **body, struct payload_writer *writer, size_t n,
+                    sl_bytes *bytes)
+{
+    if (*body)
+        d->host->table->payload_unref(d->host, *body);
+    *body = writer->payload;
+    *bytes = sl_slice(writer->at, n);
+    *writer = (struct payload_writer){.host = d->host};
+}
+
+int32_t decoder_run(struct decoder *d, struct body_form form, uint32_t index, sl_payload **body,
+                    const uint8_t *at, uint64_t *used, sl_error *error)
+{
+    struct payload_writer writer = {.host = d->host};
+    const struct byte_target target = {&writer, payload_writer_grow};
+    sl_bytes bytes = sl_slice(at, (size_t)*used);
+    int32_t status = SL_OK;
+    size_t n = 0;
+    if (form.encoding != ENCODING_PLAIN) {
+        status = unpack_body(d, (enum content_encoding)form.encoding, bytes, &target, &n, error);
+        if (status == SL_OK)
+            replace(d, body, &writer, n, &bytes);
+    }
+    if (status == SL_OK && form.json) {
+        status = read_json(d, index, bytes, &target, &n, error);
+        if (status == SL_OK)
+            replace(d, body, &writer, n, &bytes);
+    }
+    if (writer.payload)
+        d->host->table->payload_unref(d->host, writer.payload);
+    *used = bytes.n;
+    return status;
+}
