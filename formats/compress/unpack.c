@@ -97,7 +97,7 @@ static int32_t inflate_all(struct unpacker *u, enum pack_format format, sl_bytes
 {
     const bool gzip = format == PACK_GZIP;
     const char *name = gzip ? "gzip" : "zlib";
-    static uint8_t nothing;
+    uint8_t nothing;
     o->expected = expected_of(in.n, gzip ? length_of_gzip(in) : 0);
     if (in.n == 0)
         return sl_fail(error, SL_ERR_INVALID, "an empty body is not %s", name);
