@@ -640,6 +640,69 @@ typedef struct sl_process {
     void (*write_metrics)(const sl_host *, void (*write)(void *ctx, sl_bytes), void *ctx);
 } sl_process;
 
+/* What the whole process is made of and has done; for status pages. What is visited is valid during
+ * `visit`. SL_OK, or SL_ERR_NOMEM: not all of it was visited. */
+#define SL_INSPECT "sluice.inspect/1"
+
+/* A component, with its items of one signal since it was made, of all pipelines that it is in:
+ * received = forwarded + ended + held, but where items are made or multiplied. */
+typedef struct sl_node_info {
+    uint32_t size;
+    uint32_t kind;    /* enum sl_kind */
+    uint32_t signal;  /* of the counts; 0: there are none */
+    int32_t status;   /* enum sl_component_status */
+    const char *name; /* config name */
+    const char *text; /* of the status; "" */
+    uint64_t received, forwarded;
+    uint64_t ended[SL_OUTCOMES]; /* here, by outcome */
+    uint64_t held;               /* now inside */
+    /* exporters */
+    uint64_t held_bytes;
+    uint64_t queue_size, queue_capacity; /* as the queue counts; 0: it has no queue */
+    uint32_t in_flight;                  /* sends that run now */
+    uint32_t reserved;
+} sl_node_info;
+
+typedef struct sl_pipeline_info {
+    uint32_t size;
+    uint32_t signal;
+    const char *name; /* "traces/in" */
+    uint32_t lanes;
+    uint32_t n_nodes;
+    const sl_node_info *const *nodes; /* in the order of the flow */
+    uint64_t waiting, waiting_bytes;  /* requests in front of the lanes */
+} sl_pipeline_info;
+
+/* A line of the log that tells of a problem. */
+typedef struct sl_log_line {
+    uint32_t size;
+    int32_t level;         /* enum sl_log_level */
+    uint64_t count;        /* how often it was said */
+    int64_t at_ns;         /* the last time; wall clock */
+    const char *component; /* config name, or "" */
+    const char *text;      /* with its error; long ones are cut */
+} sl_log_line;
+
+typedef struct sl_process_info {
+    uint32_t size; /* set by the caller */
+    uint32_t reserved;
+    int64_t pid;
+    const char *version;                               /* lives as long as the process */
+    uint64_t memory_limit, memory_used, memory_pooled; /* bytes; limit 0: none */
+} sl_process_info;
+
+typedef struct sl_inspect {
+    uint32_t size;
+    uint32_t reserved;
+    int32_t (*pipelines)(const sl_host *, void (*visit)(void *ctx, const sl_pipeline_info *),
+                         void *ctx); /* [any] */
+    int32_t (*extensions)(const sl_host *, void (*visit)(void *ctx, const sl_node_info *),
+                          void *ctx); /* [any] in the order in which they start */
+    /* [any] The latest of them, the newest first; each text once. */
+    int32_t (*problems)(const sl_host *, void (*visit)(void *ctx, const sl_log_line *), void *ctx);
+    void (*process)(const sl_host *, sl_process_info *); /* [any] */
+} sl_inspect;
+
 /* ---- 6. config tables ---------------------------------------------------------------------- */
 
 /* Kinds of fields, and the C type of the member that each fills. */

@@ -1,4 +1,4 @@
-/* The graph's own struct, and its building; for graph.c and build.c. */
+/* The graph's own struct, and its building; for graph.c, build.c and inspect.c. */
 #ifndef SLUICE_PIPELINE_BUILD_H
 #define SLUICE_PIPELINE_BUILD_H
 #include "pipeline/graph/graph.h"
@@ -8,7 +8,7 @@ enum { MAX_CODECS = 32 };
 
 struct graph {
     struct runtime *runtime;
-    struct component **components; /* in the order of the file */
+    struct component **components; /* extensions, then the rest in the order of the file */
     uint32_t n_components;
     struct component **extensions; /* in the order in which they start */
     uint32_t n_extensions;

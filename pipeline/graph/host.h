@@ -7,6 +7,9 @@ void host_init(struct host *, struct component *, struct instance *);
 /* [any] An interface of the host by its id, or NULL. */
 const void *host_interface(const sl_host *, const char *id);
 
+/* inspect.c */
+extern const sl_inspect inspect_table;
+
 static inline struct host *host_of(const sl_host *h)
 {
     return (struct host *)(uintptr_t)h;

@@ -207,6 +207,7 @@ const void *host_interface(const sl_host *h, const char *id)
         {SL_PLUGINS, &plugins_table}, {SL_STORAGE, &storage_table},
         {SL_BUDGET, &budget_table},   {SL_POLL, &poll_table},
         {SL_PROCESS, &process_table}, {SL_MEMORY, &memory_table},
+        {SL_INSPECT, &inspect_table},
     };
     (void)h;
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)

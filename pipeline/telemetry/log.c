@@ -1,6 +1,7 @@
 /* Writes log lines. One line is formatted and written at a time, in a buffer of the log's own and
  * under its lock: lines are rare, and outputs take one at a time anyway. Any thread. */
 #include "pipeline/telemetry/log.h"
+#include "pipeline/telemetry/recent.h"
 #include "pipeline/telemetry/utf8.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ struct log {
     struct log_options options;
     sl_log_field *initial; /* copies of the options' initial fields, in one block */
     struct sample samples[SAMPLES];
+    struct recent recent;
     char line[LOG_LINE_MAX];
 };
 
@@ -355,6 +357,7 @@ void log_write(struct log *log, int32_t level, sl_bytes text, struct log_fields 
     pthread_mutex_lock(&log->lock);
     const struct log_options *options = &log->options;
     int64_t now = options->wall_clock(options->ctx);
+    recent_add(&log->recent, now, level, text, of_component, of_line);
     if (!sample(log, now, level, text)) {
         atomic_fetch_add_explicit(&log->sampled_out, 1, memory_order_relaxed);
     } else {
@@ -385,6 +388,21 @@ void log_line(struct log *log, int32_t level, const char *text_format, ...)
     (void)vsnprintf(text, sizeof text, text_format, args);
     va_end(args);
     log_write(log, level, sl_str(text), none, none);
+}
+
+int32_t log_recent(struct log *log, void (*visit)(void *ctx, const struct recent_line *), void *ctx)
+{
+    struct recent *copy = malloc(sizeof *copy);
+    if (!copy)
+        return SL_ERR_NOMEM;
+    pthread_mutex_lock(&log->lock);
+    *copy = log->recent;
+    pthread_mutex_unlock(&log->lock);
+    const uint32_t n = recent_sort(copy);
+    for (uint32_t i = 0; i < n; i++)
+        visit(ctx, &copy->at[i]);
+    free(copy);
+    return SL_OK;
 }
 
 uint64_t log_sampled_out(const struct log *log)

@@ -65,6 +65,11 @@ void log_write(struct log *, int32_t level, sl_bytes text, struct log_fields of_
 /* Without fields. */
 void log_line(struct log *, int32_t level, const char *format, ...) SL_PRINTF_(3, 4);
 
+/* The latest lines that tell of a problem, those included that sampling leaves out; the newest first.
+ * SL_ERR_NOMEM: none are visited. `visit` is called without the log's lock. */
+struct recent_line;
+int32_t log_recent(struct log *, void (*visit)(void *ctx, const struct recent_line *), void *ctx);
+
 uint64_t log_sampled_out(const struct log *); /* lines left out by sampling */
 uint64_t log_lost(const struct log *);        /* lines that an output did not take whole */
 

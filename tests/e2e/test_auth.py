@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from harness import otlp
 from harness.case import EndToEnd, otlp_receiver, pipeline
 from harness.process import command
-from harness.send import PROTOBUF, status_of
-from harness.waiting import wait_until
+from harness.send import PROTOBUF, Http, status_of
+from harness.waiting import endpoint, wait_until
 
 SECRETS = ("open-sesame-1", "wrong-secret-2", "tok-en-secret-3", "pass-file-secret-4",
            "inline-secret-5", "exported-secret-6")
@@ -364,6 +364,11 @@ class Secrets(Auth):
     def everything_said(self):
         yield "the log", self.sluice_.log()
         yield "the metrics page", str(self.sluice_.metrics())
+        pages = Http(self.sluice_.config["extensions"]["zpages"]["endpoint"])
+        self.addCleanup(pages.close)
+        for name in ("servicez", "pipelinez", "extensionz", "errorz"):
+            for query in ("", "?format=json"):
+                yield name + query, pages.request("GET", f"/debug/{name}{query}").message
         for args in (("print-config",), ("print-config", "--format", "json"), ("validate",),
                      ("print-config", "--validate")):
             done = command(*args, "--config", self.sluice_.path)
@@ -376,7 +381,8 @@ class Secrets(Auth):
         self.start({"basicauth": {"htpasswd": users},
                     "basicauth/client": {"client_auth": {"username": "a", "password": EXPORTED,
                                                          "password_file": str(self.file("password"))}},
-                    "bearertokenauth": {"token": TOKEN}, "bearertokenauth/several": {"tokens": [TOKEN]}},
+                    "bearertokenauth": {"token": TOKEN}, "bearertokenauth/several": {"tokens": [TOKEN]},
+                    "zpages": {"endpoint": endpoint()}},
                    "basicauth", http={"include_metadata": True}, grpc={"include_metadata": True})
         self.check_let_in(basic("ann", INLINE))
         self.check_let_in(basic("bob", FROM_FILE))
