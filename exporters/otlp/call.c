@@ -131,6 +131,7 @@ static void call_start(struct call *call, grpc_byte_buffer *message, gpr_timespe
     pthread_mutex_unlock(&c->mutex);
     if (atomic_load(&c->stopping)) /* `stop` may have looked before the call was to be seen */
         grpc_call_cancel(running, NULL);
+    grpc_loop_hand_over(&call->ended);
     /* fails only for operations that contradict each other */
     if (grpc_call_start_batch(running, ops, sizeof ops / sizeof *ops, &call->ended, NULL) !=
         GRPC_CALL_OK)

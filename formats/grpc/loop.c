@@ -26,6 +26,9 @@ static void *poll_queue(void *arg)
         if (e.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         grpc_loop_event *event = e.tag;
+#ifdef __SANITIZE_THREAD__
+        __tsan_acquire(event); /* see grpc_loop_hand_over */
+#endif
         event->run(event, e.success != 0);
     }
 }

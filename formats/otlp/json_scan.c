@@ -339,7 +339,7 @@ const uint8_t *json_skip(struct json_in *in, const uint8_t *p)
             return json_in_unexpected(in, p, "a value");
         }
         if (*p == '{' || *p == '[') {
-            bool empty;
+            bool empty = false;
             p = nest_open(in, &nest, p, &empty);
             opened = !empty;
         } else {

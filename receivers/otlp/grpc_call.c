@@ -118,8 +118,10 @@ static void exchange_finish(struct exchange *e)
 
 /* The last thing before gRPC gets the exchange. gRPC orders the threads itself; that the stage does
  * so too is for those who read along, tools among them. */
+/* From here on the exchange may be used only to hand it to gRPC. */
 static void exchange_enter(struct exchange *e, enum exchange_stage stage)
 {
+    grpc_loop_hand_over(&e->event);
     atomic_store_explicit(&e->stage, stage, memory_order_release);
 }
 
@@ -166,8 +168,9 @@ static void reply_batch(struct exchange *e, const struct verdict *v)
         ops[n].data.send_status_from_server.trailing_metadata = &e->trailer;
     }
     n++;
+    grpc_call *call = e->call;
     exchange_enter(e, EXCHANGE_REPLYING);
-    grpc_call_error error = grpc_call_start_batch(e->call, ops, n, e, NULL);
+    grpc_call_error error = grpc_call_start_batch(call, ops, n, e, NULL);
     GPR_ASSERT(error == GRPC_CALL_OK); /* the batch has the same shape each time */
 }
 
@@ -448,8 +451,9 @@ static void handle_request(struct exchange *e)
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &e->request;
+    grpc_call *call = e->call;
     exchange_enter(e, EXCHANGE_RECEIVING);
-    grpc_call_error failed = grpc_call_start_batch(e->call, &op, 1, e, NULL);
+    grpc_call_error failed = grpc_call_start_batch(call, &op, 1, e, NULL);
     GPR_ASSERT(failed == GRPC_CALL_OK);
 }
 

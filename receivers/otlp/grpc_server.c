@@ -164,8 +164,10 @@ static void api_drain(struct otlp_grpc_server *s)
 {
     acceptor_stop(s->acceptor);
     s->acceptor = NULL;
-    if (!atomic_exchange(&s->draining, true))
+    if (!atomic_exchange(&s->draining, true)) {
+        grpc_loop_hand_over(&s->shut);
         grpc_server_shutdown_and_notify(s->server, s->queue, &s->shut);
+    }
 }
 
 static bool api_wait(struct otlp_grpc_server *s, int64_t wait_ns)

@@ -10,7 +10,7 @@
 enum stage { REQUESTED, RECEIVED, REPLIED, STOPPED };
 
 struct reception {
-    enum stage stage;
+    _Atomic enum stage stage; /* set last before gRPC is given the reception as a tag */
     grpc_call *call;
     grpc_call_details details;
     grpc_metadata_array metadata;
@@ -26,7 +26,8 @@ struct grpc_sink {
     pthread_mutex_t mutex;
     int port;
     struct grpc_sink_answer answer;
-    struct grpc_sink_seen seen;
+    struct grpc_sink_seen seen;  /* under the mutex */
+    struct grpc_sink_seen shown; /* the test's: a copy */
     struct reception *held;
     struct reception stop; /* a tag only */
 };
@@ -100,7 +101,6 @@ static grpc_slice slice_of(sl_bytes b)
 static void reply(struct grpc_sink *s, struct reception *r)
 {
     const struct grpc_sink_answer *a = &s->answer;
-    r->stage = REPLIED;
     grpc_slice body = slice_of(a->reply);
     grpc_byte_buffer *message =
         a->reply_gzip ? grpc_raw_compressed_byte_buffer_create(&body, 1, GRPC_COMPRESS_GZIP)
@@ -123,7 +123,10 @@ static void reply(struct grpc_sink *s, struct reception *r)
                                           .trailing_metadata = &details}},
         {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = message},
     };
-    if (grpc_call_start_batch(r->call, ops, a->status == 0 ? 4 : 3, r, NULL) != GRPC_CALL_OK)
+    const size_t n = a->status == 0 ? 4 : 3;
+    grpc_call *call = r->call;
+    r->stage = REPLIED;
+    if (grpc_call_start_batch(call, ops, n, r, NULL) != GRPC_CALL_OK)
         abort();
     grpc_byte_buffer_destroy(message);
     grpc_slice_unref(text);
@@ -157,16 +160,17 @@ static void *serve(void *arg)
         if (e.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         struct reception *r = e.tag;
-        if (r->stage == STOPPED) {
+        const enum stage stage = r->stage;
+        if (stage == STOPPED) {
             grpc_completion_queue_shutdown(s->queue);
-        } else if (r->stage == REQUESTED && e.success) {
+        } else if (stage == REQUESTED && e.success) {
             await(s);
             r->stage = RECEIVED;
             grpc_op op = {.op = GRPC_OP_RECV_MESSAGE,
                           .data.recv_message.recv_message = &r->message};
             if (grpc_call_start_batch(r->call, &op, 1, r, NULL) != GRPC_CALL_OK)
                 abort();
-        } else if (r->stage == RECEIVED) {
+        } else if (stage == RECEIVED) {
             received(s, r);
         } else {
             forget(r);
@@ -219,7 +223,16 @@ void grpc_sink_script(struct grpc_sink *s, struct grpc_sink_answer answer)
 
 const struct grpc_sink_seen *grpc_sink_seen(struct grpc_sink *s)
 {
-    return &s->seen;
+    pthread_mutex_lock(&s->mutex);
+    free(s->shown.body);
+    s->shown = s->seen;
+    s->shown.body = malloc(s->seen.body_n + 1);
+    if (!s->shown.body)
+        abort();
+    if (s->seen.body_n > 0)
+        memcpy(s->shown.body, s->seen.body, s->seen.body_n);
+    pthread_mutex_unlock(&s->mutex);
+    return &s->shown;
 }
 
 void grpc_sink_destroy(struct grpc_sink *s)
@@ -240,5 +253,6 @@ void grpc_sink_destroy(struct grpc_sink *s)
     grpc_shutdown_blocking();
     pthread_mutex_destroy(&s->mutex);
     free(s->seen.body);
+    free(s->shown.body);
     free(s);
 }

@@ -34,7 +34,7 @@ struct grpc_sink_seen {
 struct grpc_sink *grpc_sink_create(int port);
 int grpc_sink_port(const struct grpc_sink *);
 void grpc_sink_script(struct grpc_sink *, struct grpc_sink_answer answer);
-/* Valid until the next call. */
+/* Valid until the next look. */
 const struct grpc_sink_seen *grpc_sink_seen(struct grpc_sink *);
 void grpc_sink_destroy(struct grpc_sink *);
 

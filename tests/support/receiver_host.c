@@ -168,9 +168,11 @@ static sl_result result_for(const struct receiver_host *r, uint32_t items)
     return result;
 }
 
-static void tell(const struct receiver_host *r, const struct host_offer *offer)
+static void tell(struct receiver_host *r, const struct host_offer *offer)
 {
+    pthread_mutex_lock(&r->mutex);
     const sl_result result = result_for(r, offer->items);
+    pthread_mutex_unlock(&r->mutex);
     if (offer->hear->taken)
         offer->hear->taken(offer->hear->ctx, offer->cookie, &result);
     if (offer->hear->settled)
@@ -237,6 +239,7 @@ static int32_t h_offer(const sl_host *h, uint32_t port, sl_payload *pub, const s
     assert_non_null(r->last);
     memcpy(r->last, p->at, pub->bytes);
     enum host_answer answer = r->answer;
+    const int32_t refusal = r->offer_status;
     if (answer != HOST_REFUSES)
         r->items[pub->signal >> 1] += pub->items; /* 1, 2, 4 to 0, 1, 2 */
     if (answer == HOST_HOLDS) {
@@ -246,7 +249,7 @@ static int32_t h_offer(const sl_host *h, uint32_t port, sl_payload *pub, const s
     }
     pthread_mutex_unlock(&r->mutex);
     if (answer == HOST_REFUSES)
-        return r->offer_status;
+        return refusal;
     h_payload_unref(h, pub);
     if (answer == HOST_TAKES) {
         tell(r, &offer);
@@ -530,6 +533,12 @@ void receiver_host_wait_held(struct receiver_host *r, uint32_t n)
 void receiver_host_wait_status(struct receiver_host *r, int32_t status)
 {
     wait_for(r, has_status, (uint32_t)status);
+}
+
+void receiver_host_meet(struct receiver_host *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    pthread_mutex_unlock(&r->mutex);
 }
 
 void receiver_host_answer(struct receiver_host *r)

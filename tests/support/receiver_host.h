@@ -71,6 +71,10 @@ void receiver_host_wait_held(struct receiver_host *, uint32_t n);
 void receiver_host_wait_jobs(struct receiver_host *);
 void receiver_host_wait_status(struct receiver_host *, int32_t status);
 /* Answers the oldest held offer by the script's result. */
+/* What the test wrote into the struct is seen by requests that it sends from now on, and what the
+ * requests wrote that it knows to be answered is seen by the test. Sockets and gRPC order both, too,
+ * but not where ThreadSanitizer can see it. */
+void receiver_host_meet(struct receiver_host *);
 void receiver_host_answer(struct receiver_host *);
 
 #endif

@@ -144,6 +144,7 @@ enum form { PLAIN, PACKED, DEFLATED, NOTHING };
 static void call_begin(struct fixture *f, struct call *c, const char *method, enum form form,
                        const void *bytes, size_t n)
 {
+    receiver_host_meet(f->host);
     memset(c, 0, sizeof *c);
     grpc_metadata_array_init(&c->initial);
     grpc_metadata_array_init(&c->trailing);
@@ -188,6 +189,7 @@ static struct call *call_next(struct fixture *f)
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(30, GPR_TIMESPAN));
     grpc_event e = grpc_completion_queue_next(f->queue, until, NULL);
     assert_int_equal(e.type, GRPC_OP_COMPLETE);
+    receiver_host_meet(f->host);
     struct call *c = (struct call *)e.tag;
     (void)snprintf(c->message, sizeof c->message, "%.*s", (int)GRPC_SLICE_LENGTH(c->text),
                    (const char *)GRPC_SLICE_START_PTR(c->text));
