@@ -703,6 +703,23 @@ typedef struct sl_inspect {
     void (*process)(const sl_host *, sl_process_info *); /* [any] */
 } sl_inspect;
 
+/* A payload of which only a part is new, so that what was checked is not checked again, and what
+ * stays is not copied. */
+#define SL_REWRITE "sluice.rewrite/1"
+typedef struct sl_rewrite {
+    uint32_t size;
+    uint32_t reserved;
+    /* [any] Closes a payload that payload_open gave: the message is the segments one after another,
+     * each of which lies within the first `used` bytes written, or within one segment of `from` or
+     * of its flat form, which the payload then holds. `from` may be NULL. The bytes are OTLP of
+     * `signal` with `items` records; the host believes it, and a payload that is wrong spoils what
+     * it is merged with. `flags`: SL_PAYLOAD_ALIGNED where it holds. SL_ERR_INVALID: a segment lies
+     * elsewhere. After an error the caller still owns the payload. */
+    int32_t (*close)(const sl_host *, sl_payload *, const sl_payload *from, uint64_t used,
+                     const sl_bytes *segments, uint32_t n, uint32_t signal, uint32_t items,
+                     uint32_t flags);
+} sl_rewrite;
+
 /* ---- 6. config tables ---------------------------------------------------------------------- */
 
 /* Kinds of fields, and the C type of the member that each fills. */

@@ -4,6 +4,11 @@
 #include "formats/otlp/check.h"
 #include <stdlib.h>
 
+struct rewritten {
+    struct payload *from;
+    sl_bytes segments[];
+};
+
 static struct payload *payload_new(struct memory *memory, size_t extra)
 {
     struct payload *p = calloc(1, sizeof *p + extra);
@@ -81,6 +86,79 @@ void payload_close_trusted(struct payload *p, uint64_t used, uint32_t signal, ui
     set_one_segment(p, used, signal, NULL, items);
 }
 
+static bool lies_in(sl_bytes inner, sl_bytes outer)
+{
+    const uintptr_t at = (uintptr_t)inner.p, begin = (uintptr_t)outer.p;
+    return at >= begin && inner.n <= outer.n && at - begin <= outer.n - inner.n;
+}
+
+/* Segments of `from` usually come in its order, so the search goes on where the last one ended. */
+static bool lies_in_any(sl_bytes segment, const struct payload *from, uint32_t *at)
+{
+    const struct payload *flat =
+        from ? atomic_load_explicit(&from->flat, memory_order_acquire) : NULL;
+    if (flat && lies_in(segment, flat->own))
+        return true;
+    for (uint32_t i = 0; from && i < from->pub.n_segments; i++) {
+        const uint32_t k = (*at + i) % from->pub.n_segments;
+        if (lies_in(segment, from->pub.segments[k])) {
+            *at = k;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Builds for tests do not believe what a plugin says of the bytes. */
+static bool rewritten_is_sound(struct payload *p)
+{
+#ifdef SLUICE_CHECKED
+    const struct otlp_limits deepest = {.max_depth = SL_VALUE_DEPTH_MAX};
+    sl_bytes all;
+    struct otlp_checked checked;
+    if (payload_flatten(p, &all) == SL_OK)
+        return otlp_check(p->pub.signal, all.p, all.n, &deepest, &checked, NULL) == SL_OK &&
+               checked.items == p->pub.items;
+#else
+    (void)p;
+#endif
+    return true;
+}
+
+int32_t payload_close_rewritten(struct payload *p, struct payload *from, uint64_t used,
+                                const sl_bytes *segments, uint32_t n, uint32_t signal,
+                                uint32_t items, uint32_t flags)
+{
+    uint64_t bytes = 0;
+    uint32_t at = 0;
+    bool refers = false;
+    if (used > p->capacity || (flags & ~(uint32_t)SL_PAYLOAD_ALIGNED))
+        return SL_ERR_INVALID;
+    for (uint32_t i = 0; i < n; i++) {
+        const bool own = lies_in(segments[i], sl_slice(p->buffer, used));
+        if (!own && !lies_in_any(segments[i], from, &at))
+            return SL_ERR_INVALID;
+        refers |= !own;
+        bytes += segments[i].n;
+    }
+    struct rewritten *r = malloc(sizeof *r + n * sizeof *segments);
+    if (!r)
+        return SL_ERR_NOMEM;
+    r->from = refers ? from : NULL;
+    if (refers)
+        payload_ref(from);
+    if (n)
+        memcpy(r->segments, segments, n * sizeof *segments);
+    p->rewritten = r;
+    p->pub.segments = r->segments;
+    p->pub.n_segments = n;
+    p->pub.bytes = bytes;
+    p->pub.signal = signal;
+    p->pub.items = items;
+    p->pub.flags = flags;
+    return rewritten_is_sound(p) ? SL_OK : SL_ERR_INVALID;
+}
+
 struct payload *payload_list(struct memory *memory, uint32_t n_segments, uint32_t n_sources)
 {
     struct payload *p =
@@ -113,6 +191,10 @@ void payload_unref(struct payload *p)
         return;
     for (uint32_t i = 0; i < p->n_sources; i++)
         payload_unref(p->sources[i]);
+    if (p->rewritten) {
+        payload_unref(p->rewritten->from);
+        free(p->rewritten);
+    }
     payload_index_destroy(atomic_load_explicit(&p->index, memory_order_relaxed));
     payload_unref(atomic_load_explicit(&p->flat, memory_order_relaxed));
     if (p->buffer)

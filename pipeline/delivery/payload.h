@@ -14,8 +14,9 @@ struct payload {
     struct memory *memory;
     uint8_t *buffer; /* own bytes, or NULL */
     uint64_t capacity;
-    struct payload **sources; /* whose bytes the segments show; n_sources of them */
-    sl_bytes own;             /* the one segment of a payload with a buffer */
+    struct payload **sources;    /* whose bytes the segments show; n_sources of them */
+    sl_bytes own;                /* the one segment of a payload with a buffer */
+    struct rewritten *rewritten; /* what the segments of a rewritten payload need; or NULL */
     _Atomic(struct payload_index *) index;
     _Atomic(struct payload *) flat; /* this payload in one piece, made on demand */
 };
@@ -38,6 +39,11 @@ int32_t payload_close(struct payload *, const struct payload_limits *, uint64_t 
                       uint32_t signal, const char *encoding, uint32_t items, sl_error *);
 /* For bytes that the runtime itself cut from checked ones. */
 void payload_close_trusted(struct payload *, uint64_t used, uint32_t signal, uint32_t items);
+
+/* The same for bytes of which some are still those of `from`: see sl_rewrite in plugin.h. */
+int32_t payload_close_rewritten(struct payload *, struct payload *from, uint64_t used,
+                                const sl_bytes *segments, uint32_t n, uint32_t signal,
+                                uint32_t items, uint32_t flags);
 
 /* A payload of `n_segments` listed segments (to be filled in by the caller) with room for
  * `n_sources` references. */

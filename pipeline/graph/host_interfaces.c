@@ -197,6 +197,17 @@ static const sl_process process_table = {.size = sizeof process_table,
                                          .up_since = process_up_since,
                                          .write_metrics = process_write_metrics};
 
+static int32_t rewrite_close(const sl_host *h, sl_payload *p, const sl_payload *from, uint64_t used,
+                             const sl_bytes *segments, uint32_t n, uint32_t signal, uint32_t items,
+                             uint32_t flags)
+{
+    (void)h;
+    return payload_close_rewritten(payload_of(p), from ? payload_of(from) : NULL, used, segments, n,
+                                   signal, items, flags);
+}
+
+static const sl_rewrite rewrite_table = {.size = sizeof rewrite_table, .close = rewrite_close};
+
 const void *host_interface(const sl_host *h, const char *id)
 {
     static const struct {
@@ -207,7 +218,7 @@ const void *host_interface(const sl_host *h, const char *id)
         {SL_PLUGINS, &plugins_table}, {SL_STORAGE, &storage_table},
         {SL_BUDGET, &budget_table},   {SL_POLL, &poll_table},
         {SL_PROCESS, &process_table}, {SL_MEMORY, &memory_table},
-        {SL_INSPECT, &inspect_table},
+        {SL_INSPECT, &inspect_table}, {SL_REWRITE, &rewrite_table},
     };
     (void)h;
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)

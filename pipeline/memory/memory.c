@@ -13,8 +13,9 @@ enum {
     CLASSES = (LARGEST_SHIFT - SMALLEST_SHIFT) * STEPS + 1
 };
 
-/* What the pool keeps at most; several requests of the usual megabyte. */
-static const uint64_t POOL_BYTES = UINT64_C(8) << 20;
+/* What the pool keeps at most: several requests of the usual megabyte, and what processors make of
+ * them. */
+static const uint64_t POOL_BYTES = UINT64_C(16) << 20;
 
 struct free_buffer {
     struct free_buffer *next;

@@ -1,6 +1,7 @@
 /* See plugin_host.h. */
 #include "tests/support/plugin_host.h"
 #include "formats/otlp/view.h"
+#include "sluice/otlp.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -104,6 +105,59 @@ static const sl_payload *payload_make(struct plugin_host *h, uint32_t signal,
     p->pub.flags = SL_PAYLOAD_ALIGNED;
     payload_ref(&h->host, &p->pub);
     return &p->pub;
+}
+
+/* A payload that is written: one segment, of `capacity` bytes until it is closed. */
+static int32_t payload_open(const sl_host *h, uint64_t capacity, sl_payload **out, uint8_t **at)
+{
+    if (fails(of(h)))
+        return SL_ERR_NOMEM;
+    uint8_t *bytes = calloc(1, capacity + 1);
+    check(bytes != NULL, "memory");
+    const sl_bytes segment = sl_slice(bytes, capacity);
+    *out = (sl_payload *)(uintptr_t)payload_make(of(h), 0, &segment, 1, 0);
+    free(bytes);
+    *at = (uint8_t *)(uintptr_t)(*out)->segments[0].p;
+    return SL_OK;
+}
+
+static int32_t payload_grow(const sl_host *h, sl_payload *payload, uint64_t capacity, uint8_t **at)
+{
+    struct fake_payload *p = (struct fake_payload *)payload;
+    *at = (uint8_t *)(uintptr_t)p->segments[0].p;
+    if (fails(of(h)))
+        return SL_ERR_NOMEM;
+    uint8_t *grown = realloc(*at, capacity + 1);
+    check(grown != NULL, "memory");
+    p->segments[0] = sl_slice(grown, capacity);
+    *at = grown;
+    return SL_OK;
+}
+
+/* The message is copied together: who refers to a segment that is not there finds out. */
+static int32_t rewrite_close(const sl_host *h, sl_payload *payload, const sl_payload *from,
+                             uint64_t used, const sl_bytes *segments, uint32_t n, uint32_t signal,
+                             uint32_t items, uint32_t flags)
+{
+    struct fake_payload *p = (struct fake_payload *)payload;
+    uint64_t bytes = 0;
+    (void)from;
+    (void)flags;
+    if (fails(of(h)))
+        return SL_ERR_NOMEM;
+    check(used <= p->segments[0].n, "more was written than there was room for");
+    for (uint32_t i = 0; i < n; i++)
+        bytes += segments[i].n;
+    uint8_t *all = malloc(bytes + 1), *to = all;
+    check(all != NULL, "memory");
+    for (uint32_t i = 0; i < n; i++)
+        to = sl_put_slice(to, segments[i]);
+    free((void *)(uintptr_t)p->segments[0].p);
+    p->segments[0] = sl_slice(all, bytes);
+    p->pub.bytes = bytes;
+    p->pub.signal = signal;
+    p->pub.items = items;
+    return SL_OK;
 }
 
 /* ---- deliveries ---- */
@@ -231,7 +285,7 @@ static int32_t derive(const sl_host *host, const sl_piece *pieces, uint32_t n, u
                       sl_payload *payload, const sl_metadata *metadata, sl_delivery **child)
 {
     struct plugin_host *h = of(host);
-    if (mode != SL_ITEMWISE || payload)
+    if (mode != SL_ITEMWISE)
         return SL_ERR_UNSUPPORTED;
     if (fails(h))
         return SL_ERR_NOMEM;
@@ -248,7 +302,8 @@ static int32_t derive(const sl_host *host, const sl_piece *pieces, uint32_t n, u
             fake(d)->ids[at++] = from->ids[pieces[i].first + k];
         }
     }
-    d->payload = payload_of_ids(h, fake(d)->ids, items);
+    check(!payload || payload->items == items, "another number of items in the payload");
+    d->payload = payload ? payload : payload_of_ids(h, fake(d)->ids, items);
     h->derives++;
     *child = d;
     return SL_OK;
@@ -553,7 +608,10 @@ static const void *interface_of_host(const sl_host *h, const char *id)
     static const sl_plugins plugins = {.size = sizeof plugins, .load = load};
     static const sl_memory memory = {
         .size = sizeof memory, .used = memory_used, .granted = memory_granted, .trim = memory_trim};
+    static const sl_rewrite rewrite = {.size = sizeof rewrite, .close = rewrite_close};
     (void)h;
+    if (strcmp(id, SL_REWRITE) == 0)
+        return &rewrite;
     if (strcmp(id, SL_PLUGINS) == 0)
         return &plugins;
     if (strcmp(id, SL_MEMORY) == 0)
@@ -574,6 +632,8 @@ struct plugin_host *plugin_host_create(void)
         .wall_clock = wall_clock,
         .status = status_report,
         .name = name_of,
+        .payload_open = payload_open,
+        .payload_grow = payload_grow,
         .payload_ref = payload_ref,
         .payload_unref = payload_unref,
         .payload_view = payload_view,
