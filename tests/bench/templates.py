@@ -32,8 +32,21 @@ def file_config(ports, signal, keys):
     return "\n".join(lines) + "\n"
 
 
+# Processors as the benchmarks configure them, by the name of their case.
+PROCESSORS = {
+    "attributes": ["  attributes:", "    actions:",
+                   "    - {key: deployment.environment, value: production, action: insert}"],
+    "attributes-rules": ["  attributes:", "    include:", "      match_type: strict",
+                         "      span_kinds: [SPAN_KIND_SERVER, SPAN_KIND_CLIENT, SPAN_KIND_INTERNAL,"
+                         " SPAN_KIND_PRODUCER, SPAN_KIND_CONSUMER]", "    actions:",
+                         "    - {key: deployment.environment, value: production, action: upsert}"],
+    "resource": ["  resource:", "    attributes:",
+                 "    - {key: deployment.environment, value: production, action: upsert}"],
+}
+
+
 def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_size=0, lanes=0,
-           budget_mib=0):
+           budget_mib=0, processor=None):
     """OTLP in on `ports` ({"grpc": port, "http": port}), out by `kind` (None: nop)."""
     name, exporters = exporter(kind, sink_port, wait_for_result)
     lines = receiver(ports) + exporters
@@ -42,6 +55,9 @@ def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_
         processors = ["batch"]
         lines += ["processors:", "  batch:", f"    send_batch_size: {batch_size}",
                   "    timeout: 200ms"]
+    if processor:
+        processors = [PROCESSORS[processor][0].strip(" :")]
+        lines += ["processors:", *PROCESSORS[processor]]
     lines += ["service:"]
     if budget_mib:
         lines += ["  memory:", f"    limit: {budget_mib}MiB"]

@@ -1,0 +1,119 @@
+"""What processors make of recorded traffic, item for item and with unknown fields at every level, held
+against the same said in Python over google.protobuf's objects."""
+import unittest
+
+from harness import otlp, wire
+from harness.case import EndToEnd, pipeline
+
+import otlp_transform as oracle
+
+SIGNALS = tuple(otlp.SIGNALS)
+
+
+def service_of(record):
+    return next((oracle.plain_text(a.value) for a in record.resource.attributes
+                 if a.key == "service.name"), "<nil-service-name>")
+
+
+class Transform(EndToEnd):
+    def requests(self):
+        """Recorded ones, every fourth with unknown fields, and some that are all alike."""
+        made = {}
+        for signal in SIGNALS:
+            descriptor = otlp.SIGNALS[signal].request.DESCRIPTOR
+            made[signal] = [wire.with_unknown_fields(descriptor, body) if i % 4 == 0 else body
+                            for i, body in enumerate(otlp.recorded(signal)[::3])]
+            made[signal] += [otlp.MAKE[signal](range(n)) for n in (1, 20, 400)]
+        return made
+
+    def through(self, processors, requests, receivers=None, headers=None):
+        """Sends all over HTTP; returns signal to what arrived, request for request."""
+        exporters = {f"file/{s}": {"path": str(self.file(f"{s}.proto")), "format": "proto"}
+                     for s in SIGNALS}
+        pipelines = {s: pipeline(processors=tuple(processors), exporters=f"file/{s}")
+                     for s in SIGNALS}
+        sluice = self.sluice(self.config(pipelines, exporters, receivers=receivers,
+                                         processors=processors))
+        client = self.client(sluice, "http")
+        for signal, bodies in requests.items():
+            for body in bodies:
+                self.assert_sent(client.send(signal, body, **({"headers": headers} if headers else {})))
+        self.page = self.finish_empty(sluice)
+        return {signal: otlp.read_frames(self.file(f"{signal}.proto")) for signal in requests}
+
+    def compare(self, signal, arrived, expected):
+        """Bytes that arrived against messages."""
+        self.assertEqual(len(arrived), len(expected))
+        for got, message in zip(arrived, expected):
+            found = otlp.parse(signal, got)
+            wanted = oracle.canonical(signal, message)
+            if oracle.canonical(signal, found) != wanted:
+                self.assertEqual(str(found), str(message))
+                self.fail("they differ in unknown fields")
+
+    def check(self, processors, expect):
+        """`expect`: (signal, bytes) to the message that should arrive."""
+        requests = self.requests()
+        for signal, arrived in self.through(processors, requests).items():
+            with self.subTest(signal=signal):
+                expected = [expect(signal, body) for body in requests[signal]]
+                self.assertNotEqual([m.SerializeToString() for m in expected],
+                                    [otlp.parse(signal, b).SerializeToString()
+                                     for b in requests[signal]], "nothing is to change")
+                self.compare(signal, arrived, expected)
+
+
+class Attributes(Transform):
+    ACTIONS = [
+        {"key": "environment", "value": "production", "action": "insert"},
+        {"key": "seq", "action": "convert", "converted_type": "string"},
+        {"key": "copied", "from_attribute": "seq", "action": "upsert"},
+        {"key": "seq", "action": "delete"},
+        {"key": "http.request.method", "action": "hash"},
+        {"key": "db.system", "action": "update", "value": "hidden"},
+        {"key": "n", "action": "UPSERT", "value": 42},
+        {"key": "ratio", "action": "insert", "value": 0.25},
+        {"key": "yes", "action": "insert", "value": True},
+        {"key": "list", "action": "insert", "value": ["a", 1, {"b": [True]}]},
+        {"pattern": "^(net|server)\\.", "action": "delete"},
+        {"pattern": "(?i)route$", "action": "hash"},
+        {"key": "url.full", "action": "extract",
+         "pattern": "^(?P<url_scheme>[a-z]+)://(?P<url_host>[^/:]+)"},
+        {"key": "missing", "from_attribute": "not there", "action": "insert", "default_value": "none"},
+    ]
+
+    def test_every_action(self):
+        self.check({"attributes": {"actions": self.ACTIONS}},
+                   lambda signal, body: oracle.attributes(signal, body, otlp.parse, self.ACTIONS))
+
+    def test_one_insert(self):
+        actions = self.ACTIONS[:1]
+        self.check({"attributes": {"actions": actions}},
+                   lambda signal, body: oracle.attributes(signal, body, otlp.parse, actions))
+
+    def test_include_and_exclude(self):
+        actions = [{"key": "seen", "value": True, "action": "upsert"}]
+        rules = {"include": {"match_type": "regexp", "resources": [{"key": "service.name", "value": "e"}]},
+                 "exclude": {"match_type": "regexp", "resources": [{"key": "service.name", "value": "^e2e$"}]}}
+
+        def applies(record, *_):
+            return "e" in service_of(record) and service_of(record) != "e2e"
+        self.check({"attributes": {"actions": actions, **rules}},
+                   lambda signal, body: oracle.attributes(signal, body, otlp.parse, actions, applies))
+
+
+class Resource(Transform):
+    def test_every_action(self):
+        actions = [
+            {"key": "cluster", "value": "one", "action": "upsert"},
+            {"key": "service.name", "value": "renamed", "action": "update"},
+            {"key": "telemetry.sdk.language", "action": "hash"},
+            {"pattern": "^process\\.", "action": "delete"},
+            {"key": "host.name", "from_attribute": "cluster", "action": "insert"},
+        ]
+        self.check({"resource": {"attributes": actions}},
+                   lambda signal, body: oracle.resource(signal, body, otlp.parse, actions))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,181 @@
+"""What the processors `attributes` and `resource` make of a request, said once more over google.protobuf's
+objects: the second opinion for the end-to-end tests. Attributes are lists of KeyValue messages; the order
+in which new ones stand is not compared (see canonical)."""
+import hashlib
+import re
+import struct
+
+from opentelemetry.proto.common.v1 import common_pb2
+
+RECORDS = {"traces": "resource_spans", "metrics": "resource_metrics", "logs": "resource_logs"}
+SCOPES = {"traces": "scope_spans", "metrics": "scope_metrics", "logs": "scope_logs"}
+ITEMS = {"traces": "spans", "metrics": "metrics", "logs": "log_records"}
+
+
+def each_resource(signal, message):
+    return getattr(message, RECORDS[signal])
+
+
+def each_item(signal, message):
+    """(record, scope, metric or None, item)"""
+    for record in each_resource(signal, message):
+        for scope in getattr(record, SCOPES[signal]):
+            for item in getattr(scope, ITEMS[signal]):
+                if signal != "metrics":
+                    yield record, scope, None, item
+                elif item.WhichOneof("data"):
+                    for point in getattr(item, item.WhichOneof("data")).data_points:
+                        yield record, scope, item, point
+
+
+def canonical(signal, message):
+    """Bytes that are equal where two requests say the same, in whatever order their attributes are."""
+    def order(attributes):
+        kept = sorted((a.SerializeToString(deterministic=True) for a in attributes))
+        del attributes[:]
+        for a in kept:
+            attributes.add().ParseFromString(a)
+    for record in each_resource(signal, message):
+        order(record.resource.attributes)
+        for scope in getattr(record, SCOPES[signal]):
+            order(scope.scope.attributes)
+    for _, _, _, item in each_item(signal, message):
+        order(item.attributes)
+        for event in getattr(item, "events", ()):
+            order(event.attributes)
+    return message.SerializeToString(deterministic=True)
+
+
+# ---- values ----
+
+def value_of(python):
+    value = common_pb2.AnyValue()
+    if isinstance(python, bool):
+        value.bool_value = python
+    elif isinstance(python, int):
+        value.int_value = python
+    elif isinstance(python, float):
+        value.double_value = python
+    elif isinstance(python, list):
+        value.array_value.SetInParent()
+        for one in python:
+            value.array_value.values.add().CopyFrom(value_of(one))
+    elif isinstance(python, dict):
+        value.kvlist_value.SetInParent()
+        for key, one in python.items():
+            value.kvlist_value.values.add(key=key).value.CopyFrom(value_of(one))
+    else:
+        value.string_value = python
+    return value
+
+
+def python_of(value):
+    """None, or the plain value; lists and maps stay messages."""
+    kind = value.WhichOneof("value")
+    return getattr(value, kind) if kind else None
+
+
+def plain_text(value):
+    """Of texts, truth values and whole numbers, which the tests use."""
+    python = python_of(value)
+    return str(python).lower() if isinstance(python, bool) else str(python)
+
+
+def sha256(value):
+    python = python_of(value)
+    data = (python.encode() if isinstance(python, str) else
+            bytes([python]) if isinstance(python, bool) else
+            struct.pack("<q", python) if isinstance(python, int) else
+            struct.pack("<d", python) if isinstance(python, float) else b"")
+    return hashlib.sha256(data).hexdigest() if data else ""
+
+
+# ---- actions ----
+
+class Attributes:
+    def __init__(self, attributes):
+        self.target = attributes
+        self.at = list(attributes)
+
+    def get(self, key):
+        return next((a.value for a in self.at if a.key == key), None)
+
+    def set(self, key, value):
+        new = common_pb2.KeyValue(key=key)
+        new.value.CopyFrom(value)
+        first = next((i for i, a in enumerate(self.at) if a.key == key), None)
+        if first is None:
+            self.at.append(new)
+        else:
+            self.at[first] = new
+            self.at = [a for i, a in enumerate(self.at) if i <= first or a.key != key]
+
+    def remove(self, key):
+        self.at = [a for a in self.at if a.key != key]
+
+    def done(self):
+        # copies: the old ones belong to the list that is emptied
+        kept = [common_pb2.KeyValue.FromString(a.SerializeToString()) for a in self.at]
+        del self.target[:]
+        self.target.extend(kept)
+
+
+def convert(value, to):
+    python = python_of(value)
+    if to == "string":
+        return value_of(plain_text(value))
+    kind = {"int": int, "double": float}[to]
+    if isinstance(python, (bool, int, float)):
+        return value_of(kind(python))
+    if isinstance(python, str) and re.fullmatch(
+            r"[+-]?\d+" if to == "int" else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", python):
+        return value_of(kind(python))
+    return value
+
+
+def run_actions(attributes, actions, context=None):
+    attrs = Attributes(attributes)
+    for a in actions:
+        kind, key = a["action"].lower(), a.get("key")
+        if kind in ("insert", "update", "upsert"):
+            source = (value_of(a["value"]) if "value" in a else
+                      attrs.get(a["from_attribute"]) if "from_attribute" in a else
+                      value_of((context or {})[a["from_context"]])
+                      if a.get("from_context") in (context or {}) else None)
+            if source is None and "default_value" in a:
+                source = value_of(a["default_value"])
+            there = attrs.get(key) is not None
+            if source is not None and {"insert": not there, "update": there, "upsert": True}[kind]:
+                attrs.set(key, source)
+        elif kind in ("delete", "hash"):
+            keys = [k.key for k in attrs.at
+                    if k.key == key or ("pattern" in a and re.search(a["pattern"], k.key))]
+            for k in dict.fromkeys(keys):
+                if kind == "delete":
+                    attrs.remove(k)
+                else:
+                    attrs.set(k, value_of(sha256(attrs.get(k))))
+        elif kind == "extract":
+            value = attrs.get(key)
+            found = (value is not None and value.WhichOneof("value") == "string_value"
+                     and re.search(a["pattern"], value.string_value))
+            for name, text in (found.groupdict(default="") if found else {}).items():
+                attrs.set(name, value_of(text))
+        elif kind == "convert" and attrs.get(key) is not None:
+            attrs.set(key, convert(attrs.get(key), a["converted_type"]))
+    attrs.done()
+
+
+def attributes(signal, data, parse, actions, applies=lambda *_: True, context=None):
+    message = parse(signal, data)
+    for record, scope, metric, item in each_item(signal, message):
+        if applies(record, scope, metric, item):
+            run_actions(item.attributes, actions, context)
+    return message
+
+
+def resource(signal, data, parse, actions):
+    message = parse(signal, data)
+    for record in each_resource(signal, message):
+        run_actions(record.resource.attributes, actions)
+    return message
