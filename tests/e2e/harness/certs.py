@@ -5,6 +5,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import grpc
+
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 LOCAL = ("DNS:localhost", "IP:127.0.0.1", "IP:::1")
 
@@ -63,6 +65,12 @@ class Authority:
         _openssl("x509", "-req", "-in", request, "-CA", self.own.cert, "-CAkey", self.own.key,
                  "-days", days, "-copy_extensions", "copyall", "-out", made.cert)
         return made
+
+    def credentials(self, client=None):
+        """The same for a gRPC client."""
+        return grpc.ssl_channel_credentials(
+            self.cert.read_bytes(), client and client.key.read_bytes(),
+            client and client.cert.read_bytes())
 
     def context(self, client=None, alpn=None, **attributes):
         """What a Python client needs to trust it; `attributes` are set on the ssl.SSLContext."""
