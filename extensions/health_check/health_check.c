@@ -178,7 +178,7 @@ static int32_t start(void *component, sl_error *error)
     http_limits_init(&limits);
     limits.connections = CONNECTIONS_MAX;
     limits.write_timeout_ms = TIMEOUT_MS;
-    return http_thread_start(&handler, &limits, h->fd, "health-check", &h->thread, error);
+    return http_thread_start(&handler, &limits, h->fd, NULL, "health-check", &h->thread, error);
 }
 
 static void stop(void *component)

@@ -3,7 +3,6 @@
 #include "formats/http/internal.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static void on_closed(uv_handle_t *handle)
@@ -12,6 +11,7 @@ static void on_closed(uv_handle_t *handle)
     /* An owed answer may be in the queue already, and forgetting the last connection empties it. */
     bool owed = c->owed;
     c->handle_closed = true;
+    http_stream_deinit(c);
     http_server_forget(c->server, c);
     if (!owed)
         http_conn_free(c);
@@ -36,7 +36,7 @@ void http_conn_close(struct http_conn *c)
     c->deadline = 0;
     if (abandoned && handler->abandon)
         handler->abandon(handler->ctx, &c->rq);
-    uv_close((uv_handle_t *)&c->tcp, on_closed);
+    http_stream_close(c, on_closed);
 }
 
 /* ---- writing ---- */
@@ -45,8 +45,7 @@ void http_conn_close(struct http_conn *c)
  * socket with unread bytes would take the answer back. */
 static void linger(struct http_conn *c)
 {
-    uv_os_fd_t fd;
-    if (c->eof || uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+    if (c->eof || http_stream_shutdown(c) != 0) {
         http_conn_close(c);
         return;
     }
@@ -57,9 +56,8 @@ static void linger(struct http_conn *c)
     http_server_deadline(c->server, c, HTTP_LINGER_MS);
 }
 
-static void on_written(uv_write_t *request, int status)
+void http_conn_written(struct http_conn *c, int status)
 {
-    struct http_conn *c = (struct http_conn *)request->data;
     c->writing = false;
     if (status != 0)
         http_conn_close(c);
@@ -72,30 +70,16 @@ static void send_answer(struct http_conn *c, bool closes)
 {
     c->close_after = closes = closes || c->close_after || !c->keep || c->eof || c->server->draining;
     http_answer_head(c, closes);
-    uv_buf_t parts[2] = {{.base = c->head, .len = c->head_n},
-                         {.base = (char *)c->out, .len = c->out_n}};
+    const uv_buf_t parts[2] = {{.base = c->head, .len = c->head_n},
+                               {.base = (char *)c->out, .len = c->out_n}};
     c->sent = true;
-    int n = uv_try_write((uv_stream_t *)&c->tcp, parts, 2);
-    if (n == UV_EAGAIN)
-        n = 0;
-    if (n < 0) {
+    const int done = http_stream_write(c, parts, 2);
+    if (done < 0) {
         http_conn_close(c);
-        return;
+    } else if (!done) {
+        c->writing = true;
+        http_server_deadline(c->server, c, c->server->limits.write_timeout_ms);
     }
-    size_t done = (size_t)n;
-    if (done == c->head_n + c->out_n)
-        return;
-    unsigned first = done >= c->head_n ? 1 : 0;
-    size_t off = first ? done - c->head_n : done;
-    parts[first].base += off;
-    parts[first].len -= off;
-    c->write.data = c;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, parts + first, 2 - first, on_written) != 0) {
-        http_conn_close(c);
-        return;
-    }
-    c->writing = true;
-    http_server_deadline(c->server, c, c->server->limits.write_timeout_ms);
 }
 
 /* After an answer has left: the next request, or the end. */
@@ -188,9 +172,9 @@ static void send_continue(struct http_conn *c)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     c->expects = false;
-    uv_buf_t part = {.base = (char *)(uintptr_t)text, .len = sizeof text - 1};
+    const uv_buf_t part = {.base = (char *)(uintptr_t)text, .len = sizeof text - 1};
     /* The socket is empty here: a part that does not fit means that the client is not reading. */
-    if (uv_try_write((uv_stream_t *)&c->tcp, &part, 1) != (int)part.len)
+    if (http_stream_write(c, &part, 1) != 1)
         http_conn_close(c);
 }
 
@@ -237,28 +221,24 @@ static bool reads_directly(const struct http_conn *c)
            c->rq.length != HTTP_NO_LENGTH;
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+uv_buf_t http_conn_room(struct http_conn *c)
 {
-    (void)suggested;
-    struct http_conn *c = (struct http_conn *)handle->data;
     if (reads_directly(c)) {
-        uint64_t rest = c->rq.length - c->body_got;
-        size_t room = c->room_n - c->room_used;
-        buf->base = (char *)c->room + c->room_used;
-        buf->len = rest < room ? (size_t)rest : room;
-    } else {
-        /* Whoever sent a large body sends another one: little of it should come with its head. */
-        bool large = c->stage == HTTP_STAGE_IDLE && c->body_got > HTTP_SCRATCH;
-        buf->base = (char *)c->server->scratch;
-        buf->len = large ? HTTP_HEAD_ALONE : HTTP_SCRATCH;
+        const uint64_t rest = c->rq.length - c->body_got;
+        const size_t room = c->room_n - c->room_used;
+        return (uv_buf_t){.base = (char *)c->room + c->room_used,
+                          .len = rest < room ? (size_t)rest : room};
     }
+    /* Whoever sent a large body sends another one: little of it should come with its head. */
+    const bool large = c->stage == HTTP_STAGE_IDLE && c->body_got > HTTP_SCRATCH;
+    return uv_buf_init((char *)c->server->scratch, large ? HTTP_HEAD_ALONE : HTTP_SCRATCH);
 }
 
 static void stop_reading(struct http_conn *c)
 {
     if (c->reading) {
         c->reading = false;
-        (void)uv_read_stop((uv_stream_t *)&c->tcp);
+        http_stream_stop(c);
     }
 }
 
@@ -285,9 +265,8 @@ static void stash(struct http_conn *c, const uint8_t *at, size_t n)
     stop_reading(c);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+void http_conn_input(struct http_conn *c, ssize_t nread, const uint8_t *at)
 {
-    struct http_conn *c = (struct http_conn *)stream->data;
     if (c->stage == HTTP_STAGE_CLOSED || nread == 0)
         return;
     if (nread < 0) {
@@ -301,7 +280,6 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
             http_conn_close(c);
         return;
     }
-    const uint8_t *at = (const uint8_t *)buf->base;
     size_t taken = parse(c, at, n);
     if (taken < n && c->stage < HTTP_STAGE_LINGER)
         stash(c, at + taken, n - taken);
@@ -311,10 +289,9 @@ static void start_reading(struct http_conn *c)
 {
     if (c->reading || c->eof || c->stage == HTTP_STAGE_CLOSED)
         return;
-    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+    c->reading = true;
+    if (http_stream_start(c) != 0)
         http_conn_close(c);
-    else
-        c->reading = true;
 }
 
 void http_conn_resume(struct http_conn *c)
@@ -342,14 +319,17 @@ void http_conn_resume(struct http_conn *c)
 void http_conn_accept(struct http_server *s, int fd)
 {
     struct http_conn *c = (struct http_conn *)calloc(1, sizeof *c);
-    if (!c || uv_tcp_init(s->loop, &c->tcp) != 0) {
-        free(c);
+    if (!c) {
         (void)close(fd);
         return;
     }
     c->server = s;
+    if (http_stream_init(c, fd) != 0) {
+        free(c);
+        (void)close(fd);
+        return;
+    }
     http_server_ref(s);
-    c->tcp.data = c;
     http_parser_init(&c->parser, HTTP_REQUEST);
     c->parser.data = c;
     c->stage = HTTP_STAGE_IDLE;
@@ -361,13 +341,13 @@ void http_conn_accept(struct http_server *s, int fd)
     s->conns = c;
     s->counts.open++;
     s->counts.accepted++;
-    if (uv_tcp_open(&c->tcp, fd) != 0) {
+    if (http_stream_open(c, fd) != 0) {
         (void)close(fd);
         http_conn_close(c);
         return;
     }
-    (void)uv_tcp_nodelay(&c->tcp, 1);
-    http_server_deadline(s, c, s->limits.header_timeout_ms);
+    const uint32_t within = s->limits.header_timeout_ms;
+    http_server_deadline(s, c, within || !c->secure ? within : HTTP_HANDSHAKE_MS);
     start_reading(c);
 }
 

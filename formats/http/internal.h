@@ -20,7 +20,8 @@ enum {
     HTTP_OUT_INLINE = 512,
     HTTP_TEXT_AT_FIRST = 1024,
     HTTP_HEADERS_AT_FIRST = 16,
-    HTTP_ACCEPT_PAUSE_MS = 100
+    HTTP_ACCEPT_PAUSE_MS = 100,
+    HTTP_HANDSHAKE_MS = 10000 /* of TLS, where the headers have no timeout */
 };
 
 enum http_stage {
@@ -38,11 +39,19 @@ struct http_span {
     uint32_t name, name_n, value, value_n;
 };
 
+struct http_secure;
+
 struct http_conn {
     struct http_request rq;
     struct http_server *server; /* holds one of its references */
     struct http_conn *prev, *next;
-    uv_tcp_t tcp;
+    union { /* of libuv */
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_poll_t poll; /* with TLS */
+    } io;
+    struct http_secure *secure; /* NULL: plain text */
     http_parser parser;
     enum http_stage stage;
     bool fresh;    /* no request has begun yet */
@@ -53,7 +62,7 @@ struct http_conn {
     bool reading, writing, eof;
     bool in_value;      /* the last piece of a header was of its value */
     bool headers_done;  /* what comes now are trailers */
-    bool handle_closed; /* libuv has let go of `tcp` */
+    bool handle_closed; /* libuv has let go of `io` */
     int refusal;        /* the status to answer for a rule that was broken inside the parser */
 
     uint64_t deadline; /* of uv_now; 0: none */
@@ -90,6 +99,7 @@ struct http_server {
     struct http_handler handler;
     struct http_limits limits;
     struct http_counts counts;
+    struct tls_security security;
     _Atomic uint32_t refs; /* the owner's, and one for each connection's memory */
     pthread_t thread;      /* the loop's */
 
@@ -128,6 +138,30 @@ void http_conn_expire(struct http_conn *, uint64_t now);
 void http_conn_resume(struct http_conn *);
 /* Answers for the server itself, and ends the connection. */
 void http_conn_refuse(struct http_conn *, int status);
+/* What the stream calls: where to put the next bytes; what has come (a negative number: an error of
+ * libuv's); a write that did not end at once has ended. */
+uv_buf_t http_conn_room(struct http_conn *);
+void http_conn_input(struct http_conn *, ssize_t n, const uint8_t *at);
+void http_conn_written(struct http_conn *, int status);
+
+/* stream.c: the connection's bytes, plain, or through secure.c. Numbers below 0 are libuv's. */
+int http_stream_init(struct http_conn *, int fd); /* on failure nothing is left of it */
+int http_stream_open(struct http_conn *, int fd); /* on success the descriptor is its own */
+void http_stream_close(struct http_conn *, uv_close_cb);
+void http_stream_deinit(struct http_conn *); /* once libuv has let go of it */
+int http_stream_start(struct http_conn *);   /* reading */
+void http_stream_stop(struct http_conn *);
+/* Ends the writing half. */
+int http_stream_shutdown(struct http_conn *);
+/* 1: all has been written; 0: the rest is on its way, and the memory stays. */
+int http_stream_write(struct http_conn *, const uv_buf_t *parts, unsigned n);
+
+/* secure.c: the same with TLS. */
+int http_secure_init(struct http_conn *, int fd);
+void http_secure_deinit(struct http_conn *);
+int http_secure_watch(struct http_conn *); /* as `reading` wants it */
+void http_secure_shutdown(struct http_conn *);
+int http_secure_write(struct http_conn *, const uv_buf_t *parts, unsigned n);
 
 /* request.c: what the parser calls */
 extern const http_parser_settings http_request_settings;

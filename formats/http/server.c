@@ -170,7 +170,8 @@ static void turn_away(struct http_server *s, int fd)
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
     s->counts.turned_away++;
-    (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!s->security.api) /* there is no way to say it before a handshake */
+        (void)!send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
     (void)close(fd);
 }
@@ -240,6 +241,11 @@ int32_t http_server_create(uv_loop_t *loop, const struct http_handler *handler,
     return SL_OK;
 }
 
+void http_server_secure(struct http_server *s, const struct tls_security *security)
+{
+    s->security = *security;
+}
+
 int32_t http_server_listen(struct http_server *s, int fd, sl_error *error)
 {
     int failed = uv_poll_init(s->loop, &s->accept, fd);
@@ -300,8 +306,7 @@ static bool has_input(const struct http_conn *c)
 {
     uv_os_fd_t fd;
     char byte;
-    return uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0 &&
-           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return uv_fileno(&c->io.handle, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void http_server_drain(struct http_server *s, void (*drained)(void *ctx), void *ctx)

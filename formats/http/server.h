@@ -20,6 +20,8 @@
  * SIGPIPE must be ignored, or blocked on the loop's thread: libuv writes without MSG_NOSIGNAL. */
 #ifndef SLUICE_FORMATS_HTTP_SERVER_H
 #define SLUICE_FORMATS_HTTP_SERVER_H
+#include "formats/tls/tls.h"
+
 #include <sluice/plugin.h>
 #include <uv.h>
 
@@ -99,6 +101,8 @@ void http_limits_init(struct http_limits *);
 /* Makes a server; [loop]. The loop is the caller's and outlives `closed`. */
 int32_t http_server_create(uv_loop_t *, const struct http_handler *, const struct http_limits *,
                            struct http_server **, sl_error *);
+/* Connections accepted from now on speak TLS, where it is not all NULL. [loop] */
+void http_server_secure(struct http_server *, const struct tls_security *);
 /* Accepts on the listening, non-blocking socket, which stays the caller's. [loop] */
 int32_t http_server_listen(struct http_server *, int fd, sl_error *);
 /* Answers; exactly once for each request that was given to `headers`, unless it was abandoned.

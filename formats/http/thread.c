@@ -20,6 +20,7 @@ struct http_thread {
     struct http_server *server;
     struct http_handler handler;
     struct http_limits limits;
+    struct tls_security security;
     int fd;
     char name[16];
     pthread_t thread;
@@ -87,6 +88,7 @@ static int32_t set_up(struct http_thread *t, sl_error *error)
         on_server_closed(t);
         return status;
     }
+    http_server_secure(t->server, &t->security);
     status = http_server_listen(t->server, t->fd, error);
     if (status != SL_OK)
         http_server_close(t->server, on_server_closed, t);
@@ -149,7 +151,8 @@ static int32_t thread_create(struct http_thread *t)
 }
 
 static struct http_thread *prepare(const struct http_handler *handler,
-                                   const struct http_limits *limits, int fd)
+                                   const struct http_limits *limits, int fd,
+                                   const struct tls_security *security)
 {
     struct http_thread *t = (struct http_thread *)calloc(1, sizeof *t);
     if (!t)
@@ -158,6 +161,8 @@ static struct http_thread *prepare(const struct http_handler *handler,
     t->handler = *handler;
     t->limits = *limits;
     t->fd = fd;
+    if (security)
+        t->security = *security;
     t->error.size = sizeof t->error;
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
@@ -185,9 +190,10 @@ static int32_t wait_begun(struct http_thread *t, struct http_thread **out, sl_er
 }
 
 int32_t http_thread_start(const struct http_handler *handler, const struct http_limits *limits,
-                          int fd, const char *name, struct http_thread **out, sl_error *error)
+                          int fd, const struct tls_security *security, const char *name,
+                          struct http_thread **out, sl_error *error)
 {
-    struct http_thread *t = prepare(handler, limits, fd);
+    struct http_thread *t = prepare(handler, limits, fd, security);
     if (!t)
         return sl_fail(error, SL_ERR_NOMEM, "no memory for an HTTP server");
     (void)snprintf(t->name, sizeof t->name, "%s", name);
@@ -206,10 +212,11 @@ int32_t http_thread_start(const struct http_handler *handler, const struct http_
 }
 
 int32_t http_thread_start_on(const http_loop *shared, const struct http_handler *handler,
-                             const struct http_limits *limits, int fd, struct http_thread **out,
+                             const struct http_limits *limits, int fd,
+                             const struct tls_security *security, struct http_thread **out,
                              sl_error *error)
 {
-    struct http_thread *t = prepare(handler, limits, fd);
+    struct http_thread *t = prepare(handler, limits, fd, security);
     if (!t)
         return sl_fail(error, SL_ERR_NOMEM, "no memory for an HTTP server");
     int32_t status = shared->take(&t->loop, error);

@@ -1152,7 +1152,7 @@ static void on_its_own_thread(void **state)
     uint16_t port;
     http_limits_init(&limits);
     int fd = listen_any(&port);
-    assert_int_equal(http_thread_start(&h, &limits, fd, "test", &t, NULL), SL_OK);
+    assert_int_equal(http_thread_start(&h, &limits, fd, NULL, "test", &t, NULL), SL_OK);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, thread_client, &port), 0);
@@ -1167,7 +1167,7 @@ static void on_its_own_thread(void **state)
     http_thread_stop(NULL);
     close(fd);
     sl_error error = {.size = sizeof error};
-    assert_int_equal(http_thread_start(&h, &limits, -1, "test", &t, &error), SL_ERR_IO);
+    assert_int_equal(http_thread_start(&h, &limits, -1, NULL, "test", &t, &error), SL_ERR_IO);
     assert_true(error.text[0] != 0);
 }
 
