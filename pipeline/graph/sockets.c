@@ -1,6 +1,7 @@
 /* Listening sockets. Binding is exclusive: SO_REUSEADDR lets a restarted process take over an
  * address whose old connections linger, SO_REUSEPORT, which would let two share it, stays off. */
 #include "pipeline/graph/sockets.h"
+#include "pipeline/graph/unix_socket.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -24,7 +25,7 @@ void sockets_destroy(struct sockets *s)
     if (!s)
         return;
     for (uint32_t i = 0; i < s->n; i++)
-        close(s->open[i]);
+        unix_socket_close(s->open[i]);
     free(s->open);
     free(s);
 }
@@ -89,15 +90,9 @@ static bool remember(struct sockets *s, int32_t fd)
     return true;
 }
 
-int32_t sockets_open(struct sockets *s, sl_bytes endpoint, sl_bytes transport, int32_t *fd,
-                     sl_error *error)
+static int32_t open_tcp(sl_bytes endpoint, sl_bytes transport, int *fd, sl_error *error)
 {
     char host[256], port[32];
-    if (transport.n && !sl_eq(transport, sl_str("tcp")) && !sl_eq(transport, sl_str("tcp4")) &&
-        !sl_eq(transport, sl_str("tcp6")))
-        return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "transport \"%.*s\" is not supported by this version; use tcp",
-                       (int)transport.n, (const char *)transport.p);
     const int32_t status = split(endpoint, host, sizeof host, port, sizeof port, error);
     if (status != SL_OK)
         return status;
@@ -132,8 +127,28 @@ int32_t sockets_open(struct sockets *s, sl_bytes endpoint, sl_bytes transport, i
                        saved == EADDRINUSE ? "; another process, or another component of this "
                                              "config, listens there"
                                            : "");
+    *fd = opened;
+    return SL_OK;
+}
+
+int32_t sockets_open(struct sockets *s, sl_bytes endpoint, sl_bytes transport, int32_t *fd,
+                     sl_error *error)
+{
+    int opened = -1;
+    int32_t status;
+    if (sl_eq(transport, sl_str("unix")))
+        status = unix_socket_listen(endpoint, &opened, error);
+    else if (!transport.n || sl_eq(transport, sl_str("tcp")) || sl_eq(transport, sl_str("tcp4")) ||
+             sl_eq(transport, sl_str("tcp6")))
+        status = open_tcp(endpoint, transport, &opened, error);
+    else
+        status = sl_fail(error, SL_ERR_UNSUPPORTED,
+                         "transport \"%.*s\" is none of tcp, tcp4, tcp6, unix", (int)transport.n,
+                         (const char *)transport.p);
+    if (status != SL_OK)
+        return status;
     if (!remember(s, opened)) {
-        close(opened);
+        unix_socket_close(opened);
         return sl_fail(error, SL_ERR_NOMEM, "no memory");
     }
     *fd = opened;
@@ -145,7 +160,7 @@ void sockets_done(struct sockets *s, int32_t fd)
     for (uint32_t i = 0; i < s->n; i++) {
         if (s->open[i] == fd) {
             s->open[i] = s->open[--s->n];
-            close(fd);
+            unix_socket_close(fd);
             return;
         }
     }

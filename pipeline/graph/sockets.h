@@ -7,7 +7,8 @@ struct sockets;
 
 struct sockets *sockets_create(void);
 void sockets_destroy(struct sockets *); /* closes what is open */
-/* "host:port"; transport "" or "tcp". The address is taken exclusively. */
+/* "host:port" with transport "", "tcp", "tcp4" or "tcp6", a path with "unix". The address is taken
+ * exclusively. */
 int32_t sockets_open(struct sockets *, sl_bytes endpoint, sl_bytes transport, int32_t *fd,
                      sl_error *);
 void sockets_done(struct sockets *, int32_t fd);
