@@ -267,7 +267,7 @@ static int32_t start(void *component, sl_error *error)
     http_limits_init(&limits);
     limits.connections = CONNECTIONS_MAX;
     limits.write_timeout_ms = TIMEOUT_MS;
-    return http_thread_start(&handler, &limits, z->fd, "zpages", &z->thread, error);
+    return http_thread_start(&handler, &limits, z->fd, NULL, "zpages", &z->thread, error);
 }
 
 static void stop(void *component)

@@ -83,8 +83,10 @@ static const sl_field keepalive_fields[] = {
 static const sl_struct keepalive_struct = {sizeof(struct keepalive_config), 0, keepalive_fields};
 
 static const sl_field grpc_fields[] = {
-    SL_TEXT(struct grpc_config, endpoint, "Where to listen: host:port.", .text = "localhost:4317"),
-    SL_TEXT(struct grpc_config, transport, "tcp; unix is not in this version.", .text = "tcp"),
+    SL_TEXT(struct grpc_config, endpoint, "Where to listen: host:port, or a path.",
+            .text = "localhost:4317"),
+    SL_TEXT(struct grpc_config, transport, "tcp, tcp4, tcp6, or unix: the endpoint is a path then.",
+            .text = "tcp"),
     SL_U32(struct grpc_config, max_recv_msg_size_mib,
            "The largest request, before and after decompression; 0: 4 MiB.", .unit = "MiB",
            SL_RANGE(u, 0, 2047)),
@@ -99,7 +101,9 @@ static const sl_field grpc_fields[] = {
     SL_BOOL(struct grpc_config, include_metadata, INCLUDE_METADATA),
     SL_STRUCT(struct grpc_config, auth, &grpc_auth_struct, "Who may send; without it, everybody.",
               SL_PRESENT(struct grpc_config, auth_given)),
-    SL_RAW(struct grpc_config, tls, NOT_YET),
+    SL_STRUCT(struct grpc_config, tls, &tls_server_struct,
+              "TLS; without this key connections are plain text.",
+              SL_PRESENT(struct grpc_config, tls_on)),
     SL_RAW(struct grpc_config, middlewares, NOT_YET),
     SL_END};
 static const sl_struct grpc_struct = {sizeof(struct grpc_config), 0, grpc_fields};
@@ -107,8 +111,10 @@ static const sl_struct grpc_struct = {sizeof(struct grpc_config), 0, grpc_fields
 /* ---- http ---- */
 
 static const sl_field http_fields[] = {
-    SL_TEXT(struct http_config, endpoint, "Where to listen: host:port.", .text = "localhost:4318"),
-    SL_TEXT(struct http_config, transport, "tcp; unix is not in this version.", .text = "tcp"),
+    SL_TEXT(struct http_config, endpoint, "Where to listen: host:port, or a path.",
+            .text = "localhost:4318"),
+    SL_TEXT(struct http_config, transport, "tcp, tcp4, tcp6, or unix: the endpoint is a path then.",
+            .text = "tcp"),
     SL_TEXT(struct http_config, traces_url_path, "Where traces are posted to.",
             .text = "/v1/traces"),
     SL_TEXT(struct http_config, metrics_url_path, "Where metrics are posted to.",
@@ -141,7 +147,9 @@ static const sl_field http_fields[] = {
     SL_STRUCT(struct http_config, auth, &http_auth_struct, "Who may send; without it, everybody.",
               SL_PRESENT(struct http_config, auth_given)),
     SL_STRUCT(struct http_config, cors, &cors_struct, "Which web pages may send."),
-    SL_RAW(struct http_config, tls, NOT_YET),
+    SL_STRUCT(struct http_config, tls, &tls_server_struct,
+              "TLS; without this key connections are plain text.",
+              SL_PRESENT(struct http_config, tls_on)),
     SL_RAW(struct http_config, response_headers, NOT_YET),
     SL_RAW(struct http_config, middlewares, NOT_YET),
     SL_END};
@@ -192,10 +200,10 @@ static int32_t refuse_keys(const char *protocol, const struct refused_key *keys,
                            raw->file ? raw->file : "config", raw->line, raw->column, protocol,
                            keys[i].name);
     }
-    if (!sl_eq(transport, sl_str("tcp")))
+    if (!sl_eq(transport, sl_str("tcp")) && !sl_eq(transport, sl_str("tcp4")) &&
+        !sl_eq(transport, sl_str("tcp6")) && !sl_eq(transport, sl_str("unix")))
         return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "protocols.%s.transport is \"%.*s\"; this version of Sluice supports tcp "
-                       "only",
+                       "protocols.%s.transport is \"%.*s\", which is none of tcp, tcp4, tcp6, unix",
                        protocol, (int)(transport.n < 40 ? transport.n : 40),
                        (const char *)transport.p);
     return SL_OK;
@@ -231,7 +239,7 @@ static int32_t check_auth(const sl_host *host, const char *protocol, const struc
 
 static int32_t check_grpc(const sl_host *host, const struct grpc_config *c, sl_error *error)
 {
-    const struct refused_key keys[] = {{"tls", c->tls}, {"middlewares", c->middlewares}};
+    const struct refused_key keys[] = {{"middlewares", c->middlewares}};
     const int32_t status =
         refuse_keys("grpc", keys, sizeof keys / sizeof *keys, c->transport, error);
     return status == SL_OK ? check_auth(host, "grpc", &c->auth, c->auth_given, error) : status;
@@ -282,8 +290,7 @@ static int32_t check_encodings(const struct http_config *c, sl_error *error)
 
 static int32_t check_http(const sl_host *host, const struct http_config *c, sl_error *error)
 {
-    const struct refused_key keys[] = {{"tls", c->tls},
-                                       {"response_headers", c->response_headers},
+    const struct refused_key keys[] = {{"response_headers", c->response_headers},
                                        {"middlewares", c->middlewares}};
     int32_t status = refuse_keys("http", keys, sizeof keys / sizeof *keys, c->transport, error);
     if (status == SL_OK)
@@ -297,6 +304,21 @@ static int32_t check_http(const sl_host *host, const struct http_config *c, sl_e
     return status == SL_OK ? check_paths(c, error) : status;
 }
 
+/* Reads the certificates, and lets them go again. */
+static int32_t check_security(const struct receiver *r, sl_error *error)
+{
+    const struct protocols *p = &r->protocols;
+    struct tls_security security = {NULL, NULL};
+    int32_t status = SL_OK;
+    if (p->grpc_on)
+        status = receiver_secure_grpc(r->base.host, &p->grpc, &security, error);
+    receiver_unsecure(&security);
+    if (status == SL_OK && p->http_on)
+        status = receiver_secure_http(r->base.host, &p->http, &security, error);
+    receiver_unsecure(&security);
+    return status;
+}
+
 int32_t receiver_prepare(void *component, sl_error *error)
 {
     const struct receiver *r = (const struct receiver *)component;
@@ -307,5 +329,7 @@ int32_t receiver_prepare(void *component, sl_error *error)
                        "protocols names neither grpc nor http; \"grpc:\" or \"http:\" alone "
                        "switches one on with its defaults");
     int32_t status = p->grpc_on ? check_grpc(h, &p->grpc, error) : SL_OK;
-    return status == SL_OK && p->http_on ? check_http(h, &p->http, error) : status;
+    if (status == SL_OK && p->http_on)
+        status = check_http(h, &p->http, error);
+    return status == SL_OK ? check_security(r, error) : status;
 }

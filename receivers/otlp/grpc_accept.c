@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -36,12 +37,19 @@ struct connection {
 
 struct acceptor {
     struct otlp_grpc_server *server;
+    struct relay *relay; /* NULL: plain text */
     int listener, wake;
+    bool accepting;
     pthread_t thread;
-    struct connection *at;
-    uint32_t n, capacity, max, young;
-    int64_t preface_ms, looked_ms;
+    uint32_t max;
+    int64_t preface_ms;
     int look_ms;
+
+    pthread_mutex_t mutex; /* guards the rest: TLS hands connections on from its own thread */
+    struct connection *at;
+    uint32_t n, capacity;
+    _Atomic uint32_t young;
+    int64_t looked_ms;
 };
 
 static int64_t now_ms(void)
@@ -124,6 +132,22 @@ static bool remember(struct acceptor *a, int fd)
     return true;
 }
 
+bool acceptor_adopt(struct acceptor *a, int fd)
+{
+    pthread_mutex_lock(&a->mutex);
+    const bool room = !atomic_load(&a->server->draining) && remember(a, fd);
+    pthread_mutex_unlock(&a->mutex);
+    if (room)
+        grpc_server_add_channel_from_fd(a->server->server, fd, a->server->credentials);
+    return room;
+}
+
+/* Handshakes that are under way take room too, so that no more of them begin than may end well. */
+static bool begin_handshake(struct acceptor *a, int fd)
+{
+    return relay_handshakes(a->relay) < a->max && relay_take(a->relay, fd);
+}
+
 /* Returns how long to wait before the next look at the listener, 0: not at all. */
 static int accept_some(struct acceptor *a)
 {
@@ -136,12 +160,9 @@ static int accept_some(struct acceptor *a)
             return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM
                        ? SHORTAGE_MS
                        : 0;
-        if (!remember(a, fd)) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* not on unix sockets */
+        if (!(a->relay ? begin_handshake(a, fd) : acceptor_adopt(a, fd)))
             (void)close(fd);
-            continue;
-        }
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        grpc_server_add_channel_from_fd(a->server->server, fd, a->server->credentials);
     }
 }
 
@@ -161,8 +182,10 @@ static void *acceptor_run(void *arg)
             break;
         if (fds[1].revents)
             pause = accept_some(a);
+        pthread_mutex_lock(&a->mutex);
         if (a->young && now_ms() - a->looked_ms >= a->look_ms)
             look(a);
+        pthread_mutex_unlock(&a->mutex);
     }
     return NULL;
 }
@@ -183,13 +206,25 @@ static int thread_create(struct acceptor *a)
     return failed;
 }
 
+static void acceptor_free(struct acceptor *a)
+{
+    relay_stop(a->relay);
+    if (a->wake >= 0)
+        (void)close(a->wake);
+    pthread_mutex_destroy(&a->mutex);
+    free(a->at);
+    free(a);
+}
+
 int32_t acceptor_start(struct otlp_grpc_server *server, int32_t fd,
                        const struct otlp_grpc_settings *settings, struct acceptor **out,
                        sl_error *error)
 {
     struct acceptor *a = (struct acceptor *)calloc(1, sizeof *a);
-    if (!a)
+    if (!a || pthread_mutex_init(&a->mutex, NULL) != 0) {
+        free(a);
         return sl_fail(error, SL_ERR_NOMEM, "no memory");
+    }
     a->server = server;
     a->listener = fd;
     a->max = settings->max_connections ? settings->max_connections : CONNECTIONS_DEFAULT;
@@ -197,23 +232,33 @@ int32_t acceptor_start(struct otlp_grpc_server *server, int32_t fd,
     a->look_ms = a->preface_ms < LOOK_MS ? (int)a->preface_ms : LOOK_MS;
     a->looked_ms = now_ms();
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (a->wake < 0 || thread_create(a) != 0) {
-        if (a->wake >= 0)
-            (void)close(a->wake);
-        free(a);
-        return sl_fail(error, SL_ERR_IO, "cannot start the thread that accepts connections");
+    int32_t status = SL_OK;
+    if (settings->security.api)
+        status = relay_start(a, &settings->security, a->preface_ms, &a->relay, error);
+    if (status == SL_OK && (a->wake < 0 || thread_create(a) != 0))
+        status = sl_fail(error, SL_ERR_IO, "cannot start the thread that accepts connections");
+    if (status != SL_OK) {
+        acceptor_free(a);
+        return status;
     }
+    a->accepting = true;
     *out = a;
     return SL_OK;
+}
+
+void acceptor_drain(struct acceptor *a)
+{
+    if (!a || !a->accepting)
+        return;
+    a->accepting = false;
+    (void)eventfd_write(a->wake, 1);
+    (void)pthread_join(a->thread, NULL);
 }
 
 void acceptor_stop(struct acceptor *a)
 {
     if (!a)
         return;
-    (void)eventfd_write(a->wake, 1);
-    (void)pthread_join(a->thread, NULL);
-    (void)close(a->wake);
-    free(a->at);
-    free(a);
+    acceptor_drain(a);
+    acceptor_free(a);
 }

@@ -89,6 +89,22 @@ void grpc_server_release(struct otlp_grpc_server *);
 /* grpc_accept.c: a thread that accepts and hands connections to gRPC. */
 int32_t acceptor_start(struct otlp_grpc_server *, int32_t fd, const struct otlp_grpc_settings *,
                        struct acceptor **, sl_error *);
+/* Accepts no more. */
+void acceptor_drain(struct acceptor *); /* NULL is legal */
+/* When gRPC has let go of all connections. */
 void acceptor_stop(struct acceptor *); /* NULL is legal */
+/* Gives gRPC a connection, if there is room for one more; else it stays the caller's. [any] */
+bool acceptor_adopt(struct acceptor *, int fd);
+
+/* grpc_secure.c: a thread with TLS between accepted connections and gRPC. */
+struct relay;
+int32_t relay_start(struct acceptor *, const struct tls_security *, int64_t patience_ms,
+                    struct relay **, sl_error *);
+/* Takes an accepted connection; it must have done its handshake and said something in
+ * `patience_ms`. False: no memory, and the descriptor stays the caller's. [any] */
+bool relay_take(struct relay *, int fd);
+uint32_t relay_handshakes(const struct relay *); /* connections that gRPC does not have yet */
+/* Gives connections a second to take the last bytes. */
+void relay_stop(struct relay *); /* NULL is legal */
 
 #endif

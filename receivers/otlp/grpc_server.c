@@ -162,8 +162,7 @@ static int32_t api_start(const sl_host *host, int32_t fd, const struct otlp_grpc
 
 static void api_drain(struct otlp_grpc_server *s)
 {
-    acceptor_stop(s->acceptor);
-    s->acceptor = NULL;
+    acceptor_drain(s->acceptor);
     if (!atomic_exchange(&s->draining, true)) {
         grpc_loop_hand_over(&s->shut);
         grpc_server_shutdown_and_notify(s->server, s->queue, &s->shut);
@@ -202,6 +201,7 @@ static void api_stop(struct otlp_grpc_server *s)
             exchange_kill(e);
         pthread_mutex_unlock(&s->mutex);
     } while (!api_wait(s, STOP_LOOK_NS));
+    acceptor_stop(s->acceptor);
     for (struct exchange *e = s->all; e; e = e->next_all)
         exchange_deinit(e);
     grpc_server_destroy(s->server);

@@ -3,7 +3,7 @@
  * both files are built together. */
 #ifndef SLUICE_RECEIVERS_OTLP_GRPC_SERVER_H
 #define SLUICE_RECEIVERS_OTLP_GRPC_SERVER_H
-#include <sluice/plugin.h>
+#include "formats/tls/tls.h"
 
 struct otlp_grpc_server;
 
@@ -18,6 +18,7 @@ struct otlp_grpc_settings {
     bool permit_without_stream;
     const sl_auth_server *auth; /* NULL: whoever wants may send */
     bool include_metadata;
+    struct tls_security security; /* outlives the server */
 };
 
 #define OTLP_GRPC_SERVER "sluice.otlp_grpc_server/1"

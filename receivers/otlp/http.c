@@ -405,19 +405,20 @@ static uint32_t encodings_of(const struct http_config *c)
 /* On the loop that exporters send from too, so that a request wakes no other thread on its way; on
  * a thread of its own where the host has no such loop. */
 static int32_t serve(struct otlp_http *s, const struct http_handler *handler,
-                     const struct http_limits *limits, int32_t fd, sl_error *error)
+                     const struct http_limits *limits, int32_t fd,
+                     const struct tls_security *security, sl_error *error)
 {
     const sl_plugins *plugins = (const sl_plugins *)sl_interface(s->host, SL_PLUGINS);
     const void *loop = NULL;
     if (plugins && plugins->load(s->host, HTTP_LOOP_PLUGIN, HTTP_LOOP, &loop, NULL) == SL_OK)
-        return http_thread_start_on((const http_loop *)loop, handler, limits, fd, &s->thread,
-                                    error);
-    return http_thread_start(handler, limits, fd, "otlp-http", &s->thread, error);
+        return http_thread_start_on((const http_loop *)loop, handler, limits, fd, security,
+                                    &s->thread, error);
+    return http_thread_start(handler, limits, fd, security, "otlp-http", &s->thread, error);
 }
 
 int32_t otlp_http_start(const sl_host *host, const struct http_config *config,
-                        const sl_auth_server *auth, int32_t fd, struct otlp_http **out,
-                        sl_error *error)
+                        const sl_auth_server *auth, const struct tls_security *security, int32_t fd,
+                        struct otlp_http **out, sl_error *error)
 {
     struct otlp_http *s = (struct otlp_http *)calloc(1, sizeof *s);
     if (!s)
@@ -450,7 +451,7 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config,
     if (status != SL_OK)
         (void)sl_fail(error, status, "no memory for the HTTP server");
     else
-        status = serve(s, &handler, &limits, fd, error);
+        status = serve(s, &handler, &limits, fd, security, error);
     if (status != SL_OK) {
         decoder_destroy(s->decoder);
         server_release(s);

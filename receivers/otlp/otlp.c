@@ -36,6 +36,7 @@ static void load_grpc(void *arg)
         .permit_without_stream = c->keepalive.enforcement_policy.permit_without_stream != 0,
         .auth = r->grpc_auth,
         .include_metadata = c->include_metadata != 0,
+        .security = r->grpc_tls,
     };
     const sl_plugins *plugins = (const sl_plugins *)sl_interface(h, SL_PLUGINS);
     const void *table = NULL;
@@ -84,6 +85,8 @@ static void close_sockets(struct receiver *r)
     if (listen && r->grpc_fd >= 0)
         listen->done(r->base.host, r->grpc_fd);
     r->http_fd = r->grpc_fd = -1;
+    receiver_unsecure(&r->http_tls);
+    receiver_unsecure(&r->grpc_tls);
 }
 
 static int32_t open_sockets(struct receiver *r, sl_error *error)
@@ -118,7 +121,11 @@ static int32_t receiver_start(void *component, sl_error *error)
     if (status == SL_OK)
         status = open_sockets(r, error);
     if (status == SL_OK && r->protocols.http_on)
-        status = otlp_http_start(h, http, http_auth, r->http_fd, &r->http, error);
+        status = receiver_secure_http(h, http, &r->http_tls, error);
+    if (status == SL_OK && r->protocols.grpc_on)
+        status = receiver_secure_grpc(h, grpc, &r->grpc_tls, error);
+    if (status == SL_OK && r->protocols.http_on)
+        status = otlp_http_start(h, http, http_auth, &r->http_tls, r->http_fd, &r->http, error);
     if (status != SL_OK || !r->protocols.grpc_on)
         return status;
     sl_report(h, SL_STATUS_STARTING, "loading gRPC");

@@ -890,13 +890,11 @@ static void what_is_not_supported_is_refused(void **state)
         sl_bytes *text, value;
         const char *says;
     } cases[] = {
-        {&p->http.tls, NULL, {NULL, 0}, "c.yaml:7:3: protocols.http.tls is not supported"},
         {&p->http.response_headers, NULL, {NULL, 0}, "http.response_headers"},
         {&p->http.middlewares, NULL, {NULL, 0}, "http.middlewares"},
-        {&p->grpc.tls, NULL, {NULL, 0}, "grpc.tls"},
         {&p->grpc.middlewares, NULL, {NULL, 0}, "grpc.middlewares"},
-        {NULL, &p->http.transport, sl_str("unix"), "http.transport is \"unix\""},
-        {NULL, &p->grpc.transport, sl_str("unix"), "grpc.transport is \"unix\""},
+        {NULL, &p->http.transport, sl_str("udp"), "http.transport is \"udp\""},
+        {NULL, &p->grpc.transport, sl_str("udp"), "grpc.transport is \"udp\""},
         {NULL, &p->http.traces_url_path, sl_str("v1"), "must begin with \"/\""},
         {NULL, &p->http.logs_url_path, sl_str("/v1/traces"), "a path of its own"},
     };

@@ -78,9 +78,13 @@ class EndToEnd(unittest.TestCase):
         self.addCleanup(made.close)
         return made
 
-    def client(self, sluice, transport, compression=None, receiver="otlp"):
-        made = (Grpc(sluice.grpc(receiver), compression) if transport == "grpc"
-                else Http(sluice.http(receiver), compression))
+    def client(self, sluice, transport, compression=None, receiver="otlp", trust=None, show=None):
+        """`trust`: the certs.Authority that a TLS server must have its certificate from; `show`: the
+        client's own."""
+        if transport == "grpc":
+            made = Grpc(sluice.grpc(receiver), compression, trust and trust.credentials(show))
+        else:
+            made = Http(sluice.http(receiver), compression, context=trust and trust.context(show))
         self.addCleanup(made.close)
         return made
 

@@ -40,11 +40,16 @@ class Grpc:
     """OTLP over gRPC."""
     RETRYABLE = ("CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS")
 
-    def __init__(self, endpoint, compression=None):
+    def __init__(self, endpoint, compression=None, credentials=None, name=None):
+        """`name`: what the server's certificate must say, where it is not in the endpoint."""
         self._compression = {None: None, "gzip": grpc.Compression.Gzip}[compression]
-        self._channel = grpc.insecure_channel(endpoint, compression=self._compression, options=[
-            ("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_retries", 0), ("grpc.initial_reconnect_backoff_ms", 100)])
+        options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1),
+                   ("grpc.enable_retries", 0), ("grpc.initial_reconnect_backoff_ms", 100)]
+        if name is not None:
+            options.append(("grpc.ssl_target_name_override", name))
+        self._channel = (
+            grpc.secure_channel(endpoint, credentials, options, self._compression) if credentials
+            else grpc.insecure_channel(endpoint, options, self._compression))
 
     def call(self, method, data, timeout=20, metadata=()):
         try:
@@ -68,16 +73,22 @@ class Http:
     """OTLP over HTTP, one connection."""
     RETRYABLE = (429, 502, 503, 504)
 
-    def __init__(self, endpoint, compression=None, timeout=20):
+    def __init__(self, endpoint, compression=None, timeout=20, context=None):
         self._host, port = endpoint.rsplit(":", 1)
         self._port, self._compression, self._timeout = int(port), compression, timeout
+        self._context = context  # an ssl.SSLContext: TLS
         self._connection = None
+
+    def _connect(self):
+        if self._context is not None:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout,
+                                               context=self._context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
 
     def request(self, method, path, body=b"", headers=None):
         """Raises OSError or HTTPException where there is no answer."""
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._host, self._port,
-                                                          timeout=self._timeout)
+            self._connection = self._connect()
         try:
             self._connection.request(method, path, body, headers or {})
             answer = self._connection.getresponse()
