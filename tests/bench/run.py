@@ -502,6 +502,89 @@ def startup(context, kinds):
             **{f"{key}_least": min(r[key] for r in runs) for key in keys}, "runs": runs}
 
 
+# ---- TLS ------------------------------------------------------------------------------------
+
+
+def make_certificate(context):
+    """Files beside each other, named by what is returned with .pem and .key behind."""
+    base = os.path.join(context.folder, "server")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                    base + ".key", "-out", base + ".pem"], check=True, capture_output=True)
+    return base
+
+
+def taken(context, kind, data, requests, tls, program):
+    """CPU in us for each request that a server takes and forgets, with TLS through a front."""
+    sut_cpus, other_cpus = context.cpus(True)
+    port, front = free_port(), None
+    if program == "sluice":
+        config = templates.config(None, {kind: port}, None, tls=tls)
+        process = Process(collector_command(context, config), context.folder, sut_cpus)
+    else:
+        process = Process([f"{context.build}/{program}", "--listen", f"127.0.0.1:{port}",
+                           *(["--tls", tls] if tls else [])], context.folder, sut_cpus)
+    try:
+        process.wait_port(port)
+        if tls:
+            to, port = port, free_port()
+            front = Process([f"{context.build}/bench_tls_front", "--listen", f"127.0.0.1:{port}",
+                             "--upstream", f"127.0.0.1:{to}",
+                             *(["--h2"] if kind == "grpc" else [])], context.folder, other_cpus)
+            front.wait_port(port)
+        load = dict(cpus=other_cpus, connections=2, in_flight=4, timeout=30)
+        send(context.build, kind, port, data, requests=max(requests // 5, 8), **load)
+        before = process.quiet_cpu_ns()
+        report = send(context.build, kind, port, data, requests=requests, **load)
+        used = process.quiet_cpu_ns() - before
+    finally:
+        for p in (front, process):
+            if p:
+                p.stop()
+    if report["acknowledged"] != requests:
+        raise BenchError(f"{report['acknowledged']} of {requests} requests were acknowledged "
+                         f"({report['last_problem']})")
+    return used / requests / 1000
+
+
+def tls_cost(context, kind, items):
+    """What TLS adds to each request, against what OpenSSL alone adds for the same bytes; and over
+    gRPC against what gRPC's own TLS adds."""
+    need_sut(context)
+    data, tls = context.data("traces", items), make_certificate(context)
+    requests = requests_for(context, items) // 2
+    programs = ["sluice"] + (["bench_sink_grpc"] if kind == "grpc" else [])
+    runs = []
+    for _ in range(context.runs):
+        run = {}
+        for program in programs:
+            for secure in (None, tls):
+                key = program.replace("bench_sink_grpc", "grpc") + ("_tls" if secure else "_plain")
+                run[key + "_us"] = taken(context, kind, data, requests, secure, program)
+        size = os.path.getsize(data.path) // len(list(frames(data.path)))
+        floor = subprocess.run([f"{context.build}/bench_tls_floor", tls + ".pem", tls + ".key",
+                                str(size), str(requests)], capture_output=True, text=True,
+                               check=True)
+        run |= {"openssl_" + k: v for k, v in json.loads(floor.stdout).items()}
+        runs.append(run)
+    middle = {k: round(statistics.median(r[k] for r in runs), 1) for k in runs[0]}
+    added = {p: round(statistics.median(r[p + "_tls_us"] - r[p + "_plain_us"] for r in runs), 1)
+             for p in ("sluice", "openssl") + (("grpc",) if kind == "grpc" else ())}
+    return {"items": items, **middle, "added_us": added,
+            "ratio": round(statistics.median(
+                (r["sluice_tls_us"] - r["sluice_plain_us"]) /
+                (r["openssl_tls_us"] - r["openssl_plain_us"]) for r in runs), 3), "runs": runs}
+
+
+def frames(path):
+    """The lengths of a framed file's requests."""
+    with open(path, "rb") as f:
+        while head := f.read(4):
+            n = int.from_bytes(head, "big")
+            f.seek(n, os.SEEK_CUR)
+            yield n
+
+
 SIGNALS = ("traces", "logs", "metrics")
 CASES = {
     **{f"{kind}-{items}-{signal}": (lambda c, k=kind, s=signal, n=items: transport(c, k, s, n))
@@ -522,6 +605,8 @@ CASES = {
     "startup-http": lambda c: startup(c, ["http"]),
     "startup-both": lambda c: startup(c, ["http", "grpc"]),
     "floors": floors,
+    **{f"tls-{kind}-{items}": (lambda c, k=kind, n=items: tls_cost(c, k, n))
+       for kind in ("http", "grpc") for items in (1000, 20)},
 }
 
 

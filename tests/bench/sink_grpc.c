@@ -151,9 +151,43 @@ static void *service_run(void *arg)
     return NULL;
 }
 
+struct settings {
+    struct grpc_args args;
+    const char *tls; /* files TLS.pem and TLS.key: gRPC's own TLS; NULL: plain text */
+};
+
 static bool take_argument(void *ctx, const char *name, char *value)
 {
-    return strcmp(name, "server-arg") == 0 && grpc_args_parse((struct grpc_args *)ctx, value);
+    struct settings *settings = (struct settings *)ctx;
+    if (strcmp(name, "tls") == 0) {
+        settings->tls = value;
+        return true;
+    }
+    return strcmp(name, "server-arg") == 0 && grpc_args_parse(&settings->args, value);
+}
+
+static const char *read_text(const char *base, const char *ending)
+{
+    static char texts[2][65536];
+    char name[512];
+    char *text = texts[strcmp(ending, ".key") == 0];
+    (void)snprintf(name, sizeof name, "%s%s", base, ending);
+    FILE *f = fopen(name, "re");
+    if (!f || fread(text, 1, sizeof texts[0] - 1, f) == 0) {
+        fprintf(stderr, "sink_grpc: cannot read %s\n", name);
+        exit(1);
+    }
+    (void)fclose(f);
+    return text;
+}
+
+static grpc_server_credentials *credentials_create(const char *tls)
+{
+    if (!tls)
+        return grpc_insecure_server_credentials_create();
+    grpc_ssl_pem_key_cert_pair pair = {read_text(tls, ".key"), read_text(tls, ".pem")};
+    return grpc_ssl_server_credentials_create_ex(NULL, &pair, 1,
+                                                 GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, NULL);
 }
 
 /* google.rpc.Status{14, details: RetryInfo{retry_delay: seconds}} as bytes. The delay fits one
@@ -170,16 +204,16 @@ static grpc_slice retry_status(uint32_t seconds)
 int main(int argc, char **argv)
 {
     struct sink sink;
-    struct grpc_args args;
-    grpc_args_init(&args);
-    if (!sink_init(&sink, "bench_sink_grpc", argc, argv, take_argument, &args))
+    struct settings settings = {.tls = NULL};
+    grpc_args_init(&settings.args);
+    if (!sink_init(&sink, "bench_sink_grpc", argc, argv, take_argument, &settings))
         return 2;
     grpc_init();
     struct service s = {.sink = &sink, .empty = grpc_empty_slice()};
-    s.server = grpc_server_create(&args.args, NULL);
+    s.server = grpc_server_create(&settings.args.args, NULL);
     s.queue = grpc_completion_queue_create_for_next(NULL);
     grpc_server_register_completion_queue(s.server, s.queue, NULL);
-    grpc_server_credentials *creds = grpc_insecure_server_credentials_create();
+    grpc_server_credentials *creds = credentials_create(settings.tls);
     if (!grpc_server_add_http2_port(s.server, sink.listen, creds)) {
         fprintf(stderr, "sink_grpc: cannot listen on %s\n", sink.listen);
         return 1;

@@ -1,10 +1,13 @@
 """The collector's configurations and commands that the benchmarks use."""
 
 
-def receiver(ports):
+def receiver(ports, tls=None):
+    """`tls`: files TLS.pem and TLS.key."""
     lines = ["receivers:", "  otlp:", "    protocols:"]
     for kind, port in ports.items():
         lines += [f"      {kind}:", f"        endpoint: 127.0.0.1:{port}"]
+        if tls:
+            lines += [f"        tls: {{cert_file: {tls}.pem, key_file: {tls}.key}}"]
     return lines
 
 
@@ -46,10 +49,10 @@ PROCESSORS = {
 
 
 def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_size=0, lanes=0,
-           budget_mib=0, processor=None):
+           budget_mib=0, processor=None, tls=None):
     """OTLP in on `ports` ({"grpc": port, "http": port}), out by `kind` (None: nop)."""
     name, exporters = exporter(kind, sink_port, wait_for_result)
-    lines = receiver(ports) + exporters
+    lines = receiver(ports, tls) + exporters
     processors = []
     if batch_size:
         processors = ["batch"]
