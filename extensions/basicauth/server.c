@@ -151,7 +151,8 @@ static bool is_digest(const uint8_t *a, const uint8_t *b)
 struct check {
     sl_bytes name, password;
     bool exists; /* somebody is called so; else another user's hash is computed, to take as long */
-    uint8_t digest[HTPASSWD_DIGEST];
+    bool slow;
+    uint8_t digest[HTPASSWD_DIGEST];  /* of slow ones */
     char hash[HTPASSWD_HASH_MAX + 1]; /* a copy: the table may change meanwhile */
     size_t hash_n;
 };
@@ -164,16 +165,17 @@ static enum known look_up(struct basicauth *b, struct check *c)
     c->exists = u != NULL;
     if (!u)
         u = &users->users[0];
-    htpasswd_digest(users->salt, c->name, c->password, c->digest);
-    if (u->has_verified && is_digest(u->verified, c->digest))
-        return c->exists ? KNOWN_RIGHT : KNOWN_WRONG;
-    if (u->has_denied && is_digest(u->denied, c->digest))
-        return KNOWN_WRONG;
     if (u->hash.n > HTPASSWD_HASH_MAX)
         return KNOWN_WRONG;
     memcpy(c->hash, u->hash.p, u->hash.n);
     c->hash_n = u->hash.n;
-    return KNOWN_NOT;
+    c->slow = htpasswd_is_slow(u->hash);
+    if (!c->slow)
+        return KNOWN_NOT;
+    htpasswd_digest(users->salt, c->name, c->password, c->digest);
+    if (u->has_verified && is_digest(u->verified, c->digest))
+        return c->exists ? KNOWN_RIGHT : KNOWN_WRONG;
+    return u->has_denied && is_digest(u->denied, c->digest) ? KNOWN_WRONG : KNOWN_NOT;
 }
 
 /* With the mutex held. */
@@ -200,16 +202,16 @@ static int32_t check(struct basicauth *b, struct check *c, sl_error *error)
         sl_log(b->base.host, SL_LOG_ERROR, "%s; the users read before stay in use",
                file_error.text);
     const enum known known = look_up(b, c);
-    const bool slow = known == KNOWN_NOT && htpasswd_is_slow(sl_slice(c->hash, c->hash_n));
-    const bool wait = slow && sl_now(b->base.host) < b->server.next_slow_ns;
+    const bool wait =
+        known == KNOWN_NOT && c->slow && sl_now(b->base.host) < b->server.next_slow_ns;
     pthread_mutex_unlock(&b->mutex);
     if (wait)
         return sl_fail(error, SL_ERR_UNAVAILABLE, "too many wrong credentials; try again");
     bool right = known == KNOWN_RIGHT;
     if (known == KNOWN_NOT) {
-        const int64_t before = thread_ns();
+        const int64_t before = c->slow ? thread_ns() : 0;
         right = htpasswd_match(sl_slice(c->hash, c->hash_n), c->password) && c->exists;
-        if (slow) {
+        if (c->slow) {
             pthread_mutex_lock(&b->mutex);
             remember(b, c, right, thread_ns() - before);
             pthread_mutex_unlock(&b->mutex);

@@ -421,7 +421,7 @@ static int32_t admit(struct exchange *e, sl_error *error)
     }
     if (!has_host)
         sender_add_header(&headers, sl_str("host"), bytes_of(&e->details.host));
-    return sender_admit(rules, &headers, &e->metadata, error);
+    return sender_admit(rules, &headers, sl_slice(NULL, 0), &e->metadata, error);
 }
 
 static void handle_request(struct exchange *e)

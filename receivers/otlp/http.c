@@ -210,8 +210,8 @@ static bool admit(struct http_request *rq, struct otlp_http *s)
     sender_headers_init(&headers);
     for (uint32_t i = 0; i < rq->n_headers; i++)
         sender_add_header(&headers, rq->headers[i].name, rq->headers[i].value);
-    sender_add_query(&headers, s->sender.request_params, rq->query);
-    const int32_t status = sender_admit(&s->sender, &headers, &exchange_of(rq)->metadata, &error);
+    const int32_t status =
+        sender_admit(&s->sender, &headers, rq->query, &exchange_of(rq)->metadata, &error);
     if (status == SL_OK)
         return true;
     verdict_of_authenticator(status, error.text, &v);

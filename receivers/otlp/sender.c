@@ -122,9 +122,10 @@ static void add_param(struct sender_headers *h, sl_bytes param, sl_bytes query)
     }
 }
 
-void sender_add_query(struct sender_headers *h, const sl_list *params, sl_bytes query)
+/* Puts each of the parameters that stands in the query in the place of the header of its name. */
+static void add_query(struct sender_headers *h, const sl_list *params, sl_bytes query)
 {
-    for (uint32_t i = 0; i < params->n && query.n; i++)
+    for (uint32_t i = 0; params && i < params->n && query.n; i++)
         add_param(h, *SL_LIST_AT(sl_bytes, *params, i), query);
 }
 
@@ -134,11 +135,6 @@ static bool begins(sl_bytes t, const char *prefix)
 {
     const size_t n = strlen(prefix);
     return t.n >= n && memcmp(t.p, prefix, n) == 0;
-}
-
-static bool contains(sl_bytes t, const char *part)
-{
-    return t.n > 0 && memmem(t.p, t.n, part, strlen(part)) != NULL;
 }
 
 static bool is_one_of(sl_bytes name, const char *const *names)
@@ -157,13 +153,30 @@ static bool is_of_connection(sl_bytes name)
     return is_one_of(name, names) || begins(name, ":") || begins(name, "grpc-");
 }
 
-/* By the words that names of secrets have; better one too many. */
+/* Does one of the words that names of secrets have begin here? Better one too many. */
+static bool begins_secret(sl_bytes t)
+{
+    switch (t.p[0]) {
+    case 'a':
+        return begins(t, "authorization") || begins(t, "api-key") || begins(t, "api_key") ||
+               begins(t, "apikey");
+    case 'c':
+        return begins(t, "cookie");
+    case 'p':
+        return begins(t, "password");
+    case 's':
+        return begins(t, "secret");
+    case 't':
+        return begins(t, "token");
+    default:
+        return false;
+    }
+}
+
 static bool is_credential(sl_bytes name)
 {
-    static const char *const words[] = {"authorization", "cookie", "api-key",  "api_key", "apikey",
-                                        "token",         "secret", "password", NULL};
-    for (const char *const *w = words; *w; w++)
-        if (contains(name, *w))
+    for (size_t i = 0; i < name.n; i++)
+        if (begins_secret(sl_slice(name.p + i, name.n - i)))
             return true;
     return false;
 }
@@ -199,10 +212,10 @@ static bool is_named_by_connection(const struct sender_headers *h, sl_bytes name
     return false;
 }
 
-static const sl_metadata *make_metadata(const struct sender_rules *r, struct sender_headers *h,
-                                        const sl_metadata *identity)
+/* The headers that may go with the data; returns their number. */
+static uint32_t select_headers(const struct sender_rules *r, const struct sender_headers *h,
+                               sl_meta_entry *kept)
 {
-    sl_meta_entry kept[SENDER_HEADERS_MAX];
     uint32_t n = 0;
     for (uint32_t i = 0; i < h->n; i++) {
         const sl_bytes name = h->at[i].key;
@@ -211,15 +224,20 @@ static const sl_metadata *make_metadata(const struct sender_rules *r, struct sen
             !is_named_by_connection(h, name))
             kept[n++] = h->at[i];
     }
-    return r->host->table->metadata_make(r->host, identity, kept, n);
+    return n;
 }
 
-int32_t sender_admit(const struct sender_rules *r, struct sender_headers *h,
+int32_t sender_admit(const struct sender_rules *r, struct sender_headers *h, sl_bytes query,
                      const sl_metadata **metadata, sl_error *error)
 {
     const sl_host *host = r->host;
     const sl_metadata *identity = NULL;
+    sl_meta_entry kept[SENDER_HEADERS_MAX];
+    /* Before the query is added, which is for the authenticator alone. */
+    const uint32_t n = r->include_metadata ? select_headers(r, h, kept) : 0;
     *metadata = NULL;
+    if (r->auth)
+        add_query(h, r->request_params, query);
     if (h->overflow)
         return sl_fail(error, SL_ERR_TOO_LARGE, "the request has too many headers");
     if (r->auth) {
@@ -233,7 +251,7 @@ int32_t sender_admit(const struct sender_rules *r, struct sender_headers *h,
         *metadata = identity;
         return SL_OK;
     }
-    *metadata = make_metadata(r, h, identity);
+    *metadata = host->table->metadata_make(host, identity, kept, n);
     if (identity)
         host->table->metadata_unref(host, identity);
     return *metadata ? SL_OK : sl_fail(error, SL_ERR_NOMEM, "out of memory now; try again");

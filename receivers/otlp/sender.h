@@ -32,12 +32,10 @@ struct sender_headers {
 
 void sender_headers_init(struct sender_headers *);
 void sender_add_header(struct sender_headers *, sl_bytes name, sl_bytes value);
-/* Puts each of the parameters that stands in the query in the place of the header of its name. */
-void sender_add_query(struct sender_headers *, const sl_list *params, sl_bytes query);
 
-/* May the request come in? SL_OK: *metadata is what goes with its data, or NULL; the caller unrefs
- * it. SL_ERR_DENIED: it may not. SL_ERR_UNAVAILABLE, SL_ERR_NOMEM: that cannot be told now.
- * SL_ERR_TOO_LARGE: too many headers. */
-int32_t sender_admit(const struct sender_rules *, struct sender_headers *,
+/* May the request come in? `query`: of its URL; may be empty. SL_OK: *metadata is what goes with its
+ * data, or NULL; the caller unrefs it. SL_ERR_DENIED: it may not. SL_ERR_UNAVAILABLE,
+ * SL_ERR_NOMEM: that cannot be told now. SL_ERR_TOO_LARGE: too many headers. */
+int32_t sender_admit(const struct sender_rules *, struct sender_headers *, sl_bytes query,
                      const sl_metadata **metadata, sl_error *);
 #endif

@@ -3,6 +3,7 @@ that are changed, what goes with the data as metadata, and web pages. Secrets ar
 in everything that Sluice says."""
 import base64
 import hashlib
+import json
 import os
 import socket
 import unittest
@@ -111,6 +112,13 @@ class Basic(Auth):
         page = self.finish(self.sluice_)
         self.assertEqual(page.sum("otelcol_receiver_accepted_spans"), 4)
         self.assertEqual(page.sum("otelcol_receiver_refused_spans"), 0)
+
+    def test_is_told_in_the_content_type_that_was_sent(self):
+        self.start({"basicauth": {"htpasswd": {"inline": f"ann:{SENT}"}}}, "basicauth")
+        answer = self.send_http(basic("ann", WRONG), **{"Content-Type": "application/json"})
+        self.assertEqual((answer.code, answer.headers["content-type"]), (401, "application/json"))
+        self.assertEqual(json.loads(answer.body), {"code": 16, "message": "invalid credentials"})
+        self.assertEqual(answer.headers["www-authenticate"], self.CHALLENGE)
 
     def test_everything_is_behind_it(self):
         """A stranger does not learn which paths, methods and types there are."""

@@ -6,7 +6,10 @@
 
 #include <crypt.h>
 #include <openssl/evp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 /* cmocka wants the headers above first */
@@ -431,6 +434,78 @@ static void bearer_configs_that_are_wrong(void **state)
     expect_refused(BEARER, "{filename: /tmp}", "\"/tmp\" is not a regular file");
 }
 
+/* ---- both, from several threads ---- */
+
+enum { THREADS = 4, CHANGES = 50, ASKED_BETWEEN = 40 };
+
+struct asker {
+    const char *extension, *right;
+    _Atomic uint32_t asked, wrong_answers;
+    _Atomic bool stop;
+};
+
+static void *ask_many(void *arg)
+{
+    struct asker *a = arg;
+    const sl_auth_server *s =
+        fixture_interface(&f, SL_KIND_extension, a->extension, SL_AUTH_SERVER);
+    struct component *c = graph_component(f.graph, SL_KIND_extension, a->extension);
+    for (uint32_t i = 0; !atomic_load(&a->stop); i++) {
+        const bool is_right = i % 2 != 0;
+        const sl_meta_entry header = {sl_str(AUTHORIZATION),
+                                      sl_str(is_right ? a->right : "Basic YW5uOm5v")};
+        const sl_metadata *identity = NULL;
+        sl_error error = {.size = sizeof error};
+        const int32_t status = s->authenticate(s->self, &header, 1, &identity, &error);
+        if (status == SL_OK && identity)
+            c->host.pub.table->metadata_unref(&c->host.pub, identity);
+        if (status == (is_right ? SL_ERR_DENIED : SL_OK)) /* it may have to wait for a guesser */
+            atomic_fetch_add(&a->wrong_answers, 1);
+        atomic_fetch_add(&a->asked, 1);
+    }
+    return NULL;
+}
+
+/* The right credential is in both texts. */
+static void ask_while_the_file_changes(const char *extension, const char *config, const char *right,
+                                       const char *const texts[2])
+{
+    pthread_t threads[THREADS];
+    struct asker asker = {.extension = extension, .right = right};
+    write_file(texts[0]);
+    start_with_file(extension, config);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_many, &asker), 0);
+    for (int i = 0; i < CHANGES; i++) {
+        char other[80];
+        (void)snprintf(other, sizeof other, "%s.new", path);
+        FILE *file = fopen(other, "w");
+        assert_non_null(file);
+        assert_true(fputs(texts[i % 2], file) >= 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(rename(other, path), 0);
+        advance();
+        const uint32_t asked = atomic_load(&asker.asked);
+        while (atomic_load(&asker.asked) - asked < ASKED_BETWEEN)
+            sched_yield();
+    }
+    atomic_store(&asker.stop, true);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(asker.wrong_answers, 0);
+    end();
+}
+
+static void many_threads(void **state)
+{
+    static const char *const users[2] = {"ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n",
+                                         "bob:x\nann:$1$saltsalt$9xy1btjgzLYfb7hivXtC//\neve:y\n"};
+    static const char *const tokens[2] = {"secret\n", "other\nsecret\n"};
+    (void)state;
+    ask_while_the_file_changes(BASIC, "{htpasswd: {file: %s}}", "Basic YW5uOnNlY3JldA==", users);
+    ask_while_the_file_changes(BEARER, "{filename: %s}", "Bearer secret", tokens);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +518,7 @@ int main(void)
         cmocka_unit_test(tokens_of_the_config),
         cmocka_unit_test_setup_teardown(tokens_of_a_file, make_file, remove_file),
         cmocka_unit_test(bearer_configs_that_are_wrong),
+        cmocka_unit_test_setup_teardown(many_threads, make_file, remove_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

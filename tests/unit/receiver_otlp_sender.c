@@ -110,7 +110,7 @@ static void expect_metadata(const struct sender_rules *rules, const char *header
     char text[SEEN_MAX] = "";
     size_t used = 0;
     add_all(&h, headers);
-    assert_int_equal(sender_admit(rules, &h, &m, &error), SL_OK);
+    assert_int_equal(sender_admit(rules, &h, sl_str(""), &m, &error), SL_OK);
     for (uint32_t i = 0; m && i < m->n; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s=%.*s", i ? ";" : "",
                                  (int)m->at[i].key.n, (const char *)m->at[i].key.p,
@@ -184,7 +184,7 @@ static void what_authenticators_answer(void **state)
         sl_error error = {.size = sizeof error};
         authenticator.answer = cases[i].answer;
         add_all(&h, "X-Tenant=one");
-        assert_int_equal(sender_admit(&rules, &h, &m, &error), cases[i].status);
+        assert_int_equal(sender_admit(&rules, &h, sl_str(""), &m, &error), cases[i].status);
         assert_null(m);
         assert_string_equal(error.text, "no");
     }
@@ -200,31 +200,34 @@ static void more_headers_than_fit(void **state)
     sender_headers_init(&h);
     for (int i = 0; i < SENDER_HEADERS_MAX + 1; i++)
         sender_add_header(&h, sl_str("a"), sl_str("b"));
-    assert_int_equal(sender_admit(&rules, &h, &m, &error), SL_ERR_TOO_LARGE);
+    assert_int_equal(sender_admit(&rules, &h, sl_str(""), &m, &error), SL_ERR_TOO_LARGE);
     assert_string_equal(authenticator.seen, ""); /* half of the headers decide nothing */
     static uint8_t name[SENDER_TEXT_MAX + 1];
     memset(name, 'A', sizeof name);
     sender_headers_init(&h);
     sender_add_header(&h, sl_slice(name, sizeof name), sl_str("b"));
-    assert_int_equal(sender_admit(&rules, &h, &m, &error), SL_ERR_TOO_LARGE);
+    assert_int_equal(sender_admit(&rules, &h, sl_str(""), &m, &error), SL_ERR_TOO_LARGE);
 }
 
 static void expect_query(const char *params, const char *query, const char *wanted)
 {
-    const struct sender_rules rules = {.host = &host, .auth = &auth};
     sl_bytes names[8];
     sl_list list = {names, 0, sizeof *names};
+    const struct sender_rules rules = {
+        .host = &host, .auth = &auth, .request_params = &list, .include_metadata = true};
     struct sender_headers h;
     const sl_metadata *m = NULL;
     sl_error error = {.size = sizeof error};
     for (const char *p = params; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ','))
         names[list.n++] = sl_slice(p, strcspn(p, ","));
     add_all(&h, "X=header");
-    sender_add_query(&h, &list, sl_str(query));
     memset(authenticator.seen, 0, sizeof authenticator.seen);
-    assert_int_equal(sender_admit(&rules, &h, &m, &error), SL_OK);
-    unref(&host, m);
+    assert_int_equal(sender_admit(&rules, &h, sl_str(query), &m, &error), SL_OK);
     assert_string_equal(authenticator.seen, wanted);
+    /* the query does not go with the data */
+    assert_int_equal(m->n, 2);
+    assert_true(sl_eq(m->at[1].key, sl_str("x")) && sl_eq(m->at[1].value, sl_str("header")));
+    unref(&host, m);
 }
 
 static void parameters_of_the_query(void **state)

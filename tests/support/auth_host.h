@@ -1,0 +1,10 @@
+/* The least host that an authenticator needs, for fuzzing and timing: metadata from malloc, the
+ * system's clock, no log. The extension itself is linked into the program. */
+#ifndef SLUICE_TESTS_AUTH_HOST_H
+#define SLUICE_TESTS_AUTH_HOST_H
+#include <sluice/plugin.h>
+
+const sl_host *auth_host(void);
+/* create and prepare; `config` is the type's config struct. NULL: it refuses it. */
+const sl_auth_server *auth_open(const sl_type *, void *config, void **component);
+#endif
