@@ -45,6 +45,8 @@ PROCESSORS = {
                          "    - {key: deployment.environment, value: production, action: upsert}"],
     "resource": ["  resource:", "    attributes:",
                  "    - {key: deployment.environment, value: production, action: upsert}"],
+    "filter": ["  filter:", "    error_mode: ignore", "    traces:", "      span:",
+               "      - 'attributes[\"http.route\"] == \"/none\" or resource.attributes[\"none\"] != nil'"],
 }
 
 

@@ -1,9 +1,11 @@
 """What processors make of recorded traffic, item for item and with unknown fields at every level, held
 against the same said in Python over google.protobuf's objects."""
+import json
 import unittest
 
 from harness import otlp, wire
 from harness.case import EndToEnd, pipeline
+from harness.process import command
 
 import otlp_transform as oracle
 
@@ -113,6 +115,88 @@ class Resource(Transform):
         ]
         self.check({"resource": {"attributes": actions}},
                    lambda signal, body: oracle.resource(signal, body, otlp.parse, actions))
+
+
+def attribute(item, key):
+    return next((oracle.python_of(a.value) for a in item.attributes if a.key == key), None)
+
+
+class Filter(Transform):
+    def check_filter(self, config, signal, **unwanted):
+        requests = {signal: self.requests()[signal]}
+        expected = [oracle.filtered(signal, body, otlp.parse, **unwanted) for body in requests[signal]]
+        before = sum(otlp_count(signal, otlp.parse(signal, b)) for b in requests[signal])
+        left = [m for m in expected if m is not None]
+        after = sum(otlp_count(signal, m) for m in left)
+        arrived = self.through({"filter": config}, requests)[signal]
+        self.compare(signal, arrived, left)
+        name = {"traces": "spans", "metrics": "datapoints", "logs": "logs"}[signal]
+        self.assertEqual(self.page.sum(f"otelcol_processor_filter_{name}_filtered"), before - after)
+        self.assertLess(after, before)
+        self.assertGreater(after, 0)
+
+    def test_spans(self):
+        self.check_filter(
+            {"traces": {"span": ['kind == SPAN_KIND_INTERNAL and status.code != STATUS_CODE_ERROR',
+                                 'attributes["seq"] != nil and attributes["seq"] < 7']}},
+            "traces", unwanted_item=lambda r, s, _, span: (
+                (span.kind == 1 and span.status.code != 2) or (attribute(span, "seq") or 0) < 7
+                and attribute(span, "seq") is not None))
+
+    def test_events(self):
+        self.check_filter(
+            {"traces": {"spanevent": ['name != "exception"'], "span": ['IsMatch(name, "[02468]$")']}},
+            "traces", unwanted_item=lambda r, s, _, span: span.name[-1:] in tuple("02468"),
+            unwanted_event=lambda r, s, span, event: event.name != "exception")
+
+    def test_points(self):
+        self.check_filter(
+            {"metrics": {"datapoint": ['attributes["seq"] != nil and attributes["seq"] >= 10'],
+                         "metric": ['type == METRIC_DATA_TYPE_HISTOGRAM or unit == "By"']}},
+            "metrics",
+            unwanted_item=lambda r, s, m, p: (attribute(p, "seq") or 0) >= 10,
+            unwanted_metric=lambda r, s, m: m.WhichOneof("data") == "histogram" or m.unit == "By")
+
+    def test_log_records(self):
+        self.check_filter(
+            {"log_conditions": ['log.severity_number >= SEVERITY_NUMBER_WARN',
+                                'IsMatch(log.body, "^record .*3$")',
+                                'resource.attributes["service.name"] == nil']},
+            "logs", unwanted_item=lambda r, s, _, log: (
+                log.severity_number >= 13 or service_of(r) == "<nil-service-name>"
+                or (log.body.string_value.startswith("record ") and log.body.string_value.endswith("3"))))
+
+    def test_resources_by_the_old_rules(self):
+        self.check_filter(
+            {"spans": {"exclude": {"match_type": "strict", "services": ["e2e"]}}},
+            "traces", unwanted_item=lambda r, *_: service_of(r) == "e2e")
+
+    def test_errors_refuse_the_request_or_do_not(self):
+        condition = 'attributes["seq"]["x"] == 1'
+        for mode, refused in (("propagate", True), ("ignore", False), ("silent", False)):
+            with self.subTest(mode=mode):
+                sluice = self.sluice(self.config(
+                    {"logs": pipeline(processors=["filter"], exporters="nop")}, {"nop": None},
+                    processors={"filter": {"error_mode": mode, "logs": {"log_record": [condition]}}}))
+                self.expect_errors(sluice, "Cannot evaluate the condition|filter")
+                answer = self.client(sluice, "http").send("logs", otlp.records(range(3)))
+                self.assertEqual(answer.ok, not refused, answer)
+                self.finish_empty(sluice)
+                self.assertEqual("Cannot evaluate the condition" in sluice.log(), mode != "silent")
+
+    def test_places_of_errors(self):
+        config = self.config({"logs": pipeline(processors=["filter"], exporters="nop")}, {"nop": None},
+                             processors={"filter": {"logs": {"log_record": ["bod == 1"]}}})
+        file = self.file("wrong.yaml")
+        file.write_text(json.dumps(config))
+        said = command("validate", "--config", file)
+        self.assertNotEqual(said.returncode, 0)
+        self.assertRegex(said.stderr + said.stdout,
+                         r'logs.log_record, line \d+, column \d+: at character 1: there is no path "bod"')
+
+
+def otlp_count(signal, message):
+    return sum(1 for _ in otlp.each_item(signal, message))
 
 
 if __name__ == "__main__":

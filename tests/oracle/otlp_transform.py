@@ -179,3 +179,41 @@ def resource(signal, data, parse, actions):
     for record in each_resource(signal, message):
         run_actions(record.resource.attributes, actions)
     return message
+
+
+# ---- filter ----
+
+def drop(container, unwanted):
+    """Removes the messages of a repeated field for which `unwanted` is true. True: none is left of some."""
+    there = len(container)
+    kept = [m.SerializeToString() for m in container if not unwanted(m)]
+    if len(kept) != there:
+        del container[:]
+        for m in kept:
+            container.add().ParseFromString(m)
+    return there > 0 and not kept
+
+
+def filtered(signal, data, parse, unwanted_item, unwanted_event=lambda *_: False,
+             unwanted_metric=lambda *_: False):
+    """What is left of a request; None: nothing. Each function gets the record, the scope, the metric
+    (or None) and the item."""
+    message = parse(signal, data)
+
+    def scope_is_empty(record, scope):
+        items = getattr(scope, ITEMS[signal])
+        if signal == "metrics":
+            def metric_goes(metric):
+                kind = metric.WhichOneof("data")
+                return unwanted_metric(record, scope, metric) or (kind and drop(
+                    getattr(metric, kind).data_points,
+                    lambda p: unwanted_item(record, scope, metric, p)))
+            return drop(items, metric_goes)
+        for span in items:
+            if signal == "traces":
+                drop(span.events, lambda e: unwanted_event(record, scope, span, e))
+        return drop(items, lambda i: unwanted_item(record, scope, None, i))
+
+    records = each_resource(signal, message)
+    drop(records, lambda r: drop(getattr(r, SCOPES[signal]), lambda s: scope_is_empty(r, s)))
+    return message if any(True for _ in each_item(signal, message)) else None
