@@ -149,7 +149,7 @@ static bool count_records(sl_bytes scope, unsigned *signal, uint32_t *items)
 
 enum sl_status request_inspect(sl_bytes request, enum sl_signal *signal, uint32_t *items)
 {
-    const uint8_t *end = request.p + request.n;
+    const uint8_t *end = request.n > 0 ? request.p + request.n : request.p;
     struct wire_record outer;
     struct wire_record f;
     unsigned found = 0;

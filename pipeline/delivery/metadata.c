@@ -76,6 +76,14 @@ static bool has_entry(const sl_metadata *m, const sl_meta_entry *entry)
     return false;
 }
 
+static bool all_have_entry(const sl_metadata *const *lists, uint32_t n, const sl_meta_entry *entry)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!has_entry(lists[i], entry))
+            return false;
+    return true;
+}
+
 const sl_metadata *metadata_common(const sl_metadata *const *parents, uint32_t n)
 {
     const sl_metadata *first = parents[0];
@@ -91,39 +99,18 @@ const sl_metadata *metadata_common(const sl_metadata *const *parents, uint32_t n
     if (same && flags == first->flags && arrived_ns == first->arrived_ns)
         return metadata_ref(first);
 
-    size_t text = 0;
-    uint32_t kept = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        struct metadata *m = NULL;
-        sl_meta_entry *at = NULL;
-        uint8_t *to = NULL;
-        if (pass == 1) {
-            if (!(m = metadata_new(kept, text, arrived_ns)))
-                return NULL;
-            m->pub.flags = flags;
-            at = (sl_meta_entry *)(void *)(m + 1);
-            to = (uint8_t *)(at + kept);
-        }
-        uint32_t k = 0;
-        for (uint32_t e = 0; e < first->n; e++) {
-            bool in_all = true;
-            for (uint32_t i = 1; i < n && in_all; i++)
-                in_all = has_entry(parents[i], &first->at[e]);
-            if (!in_all)
-                continue;
-            if (pass == 1) {
-                at[k].key = copy_text(&to, first->at[e].key);
-                at[k].value = copy_text(&to, first->at[e].value);
-            } else {
-                text += first->at[e].key.n + first->at[e].value.n;
-                kept++;
-            }
-            k++;
-        }
-        if (pass == 1)
-            return &m->pub;
-    }
-    return NULL;
+    sl_meta_entry *kept = calloc((size_t)first->n + 1, sizeof *kept);
+    uint32_t n_kept = 0;
+    if (!kept)
+        return NULL;
+    for (uint32_t i = 0; i < first->n; i++)
+        if (all_have_entry(parents + 1, n - 1, &first->at[i]))
+            kept[n_kept++] = first->at[i];
+    const sl_metadata *common = metadata_make(NULL, kept, n_kept, arrived_ns);
+    if (common)
+        own(common)->pub.flags = flags;
+    free(kept);
+    return common;
 }
 
 const sl_metadata *metadata_ref(const sl_metadata *m)
