@@ -556,17 +556,24 @@ typedef struct sl_memory {
 
 /* A component's own metrics, shown beside the host's, labelled with the component's name. */
 #define SL_METRICS_INTERFACE "sluice.metrics/1"
-enum { SL_COUNTER = 1, SL_GAUGE = 2 };
+enum { SL_COUNTER = 1, SL_GAUGE = 2, SL_HISTOGRAM = 3 };
 typedef struct sl_metric sl_metric;
+typedef struct sl_histogram sl_histogram;
 typedef struct sl_metrics {
     uint32_t size;
     uint32_t reserved;
-    /* [control] `label` and `value`, one pair, may be NULL. NULL: no memory, or over the limit on
-     * series. Asking again gives the same one. Names as Prometheus takes them. */
+    /* [control] A counter or a gauge. `label` and `value`, one pair, may be NULL. NULL: no memory,
+     * or over the limit on series. Asking again gives the same one. Names as Prometheus takes them.
+     */
     sl_metric *(*metric)(const sl_host *, uint32_t kind, const char *name, const char *help,
                          const char *label, const char *value);
     void (*add)(sl_metric *, int64_t); /* [any]; a NULL metric is ignored */
     void (*set)(sl_metric *, int64_t); /* [any] */
+    /* [control] `bounds`: the buckets' upper ends, ascending, each included; 1 to 32 of them,
+     * copied. NULL as for `metric`. */
+    sl_histogram *(*histogram)(const sl_host *, const char *name, const char *help,
+                               const int64_t *bounds, uint32_t n_bounds);
+    void (*record)(sl_histogram *, int64_t); /* [any]; NULL is ignored */
 } sl_metrics;
 
 /* Another plugin's interface, loaded on first demand, so that a heavy library is opened only where

@@ -1,6 +1,7 @@
 /* Describing components. The list comes from the files' sections, so that no foreign code runs; one
  * component's keys are in its table, for which its plugin is loaded, in a child process. */
 #include "pipeline/cli/components.h"
+#include "pipeline/cli/options.h"
 #include "pipeline/config/describe.h"
 #include "pipeline/config/print.h"
 #include "pipeline/graph/build.h"
@@ -170,9 +171,7 @@ static int describe_named(const struct plugin_registry *r, const char *argument,
             (void)fflush(stdout);
             const pid_t child = fork();
             if (child == 0) {
-                code = describe_in_child(f, kinds[k], name, json);
-                (void)fflush(stdout);
-                _exit(code);
+                _exit(cli_flush_output(describe_in_child(f, kinds[k], name, json)));
             }
             int status = 0;
             if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) {

@@ -42,11 +42,8 @@ static const struct cli_command *find_command(const char *name)
     return NULL;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-    tune_allocator();
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* whoever writes a file hears EFBIG instead */
     if (argc < 2) {
         cli_print_usage(stderr);
         return CLI_USAGE;
@@ -71,4 +68,12 @@ int main(int argc, char **argv)
         return CLI_USAGE;
     }
     return c->program ? run_program(c, argv + 1) : c->run(c, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    tune_allocator();
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* whoever writes a file hears EFBIG instead */
+    return cli_flush_output(run_command(argc, argv));
 }

@@ -1,5 +1,6 @@
 /* Reading the command line by its table. Main thread. */
 #include "pipeline/cli/options.h"
+#include <errno.h>
 
 const struct cli_option cli_config = {
     "--config", "-c", "SOURCE",
@@ -153,4 +154,14 @@ void cli_service_options(const struct cli_values *v, struct service_options *o)
     o->plugin_directories = v->plugins;
     o->n_plugin_directories = v->n_plugins;
     o->state_directory = v->state;
+}
+
+int cli_flush_output(int code)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
+        return code;
+    (void)fprintf(stderr, "sluice: cannot write to standard output%s%s\n", errno ? ": " : "",
+                  errno ? strerror(errno) : "");
+    return CLI_FAILED;
 }

@@ -47,5 +47,8 @@ extern const struct cli_option cli_config, cli_set, cli_plugins, cli_state, cli_
 bool cli_read(const struct cli_command *, int argc, char **argv, struct cli_values *, int *code);
 void cli_print_help(const struct cli_command *, FILE *);
 void cli_print_usage(FILE *);
+/* What a process should exit with that was about to exit with `code`: CLI_FAILED, after saying so,
+ * where a full disk or a closed pipe did not take its output. */
+int cli_flush_output(int code);
 void cli_service_options(const struct cli_values *, struct service_options *);
 #endif

@@ -49,6 +49,21 @@ static sl_metric *metrics_metric(const sl_host *h, uint32_t kind, const char *na
     return (sl_metric *)metrics_series(c->runtime->metrics, &def, labels, label ? 2 : 1);
 }
 
+static sl_histogram *metrics_histogram(const sl_host *h, const char *name, const char *help,
+                                       const int64_t *bounds, uint32_t n_bounds)
+{
+    const struct component *c = component_of(h);
+    const struct metric_def def = {
+        .name = name, .help = help, .kind = SL_HISTOGRAM, .bounds = bounds, .n_bounds = n_bounds};
+    const struct metric_label label = {service_kind_name(c->kind), c->id};
+    return (sl_histogram *)metrics_series(c->runtime->metrics, &def, &label, 1);
+}
+
+static void metrics_record(sl_histogram *m, int64_t value)
+{
+    metric_record((struct metric *)m, value);
+}
+
 static void metrics_add(sl_metric *m, int64_t n)
 {
     metric_add((struct metric *)m, n);
@@ -59,8 +74,12 @@ static void metrics_set(sl_metric *m, int64_t n)
     metric_set((struct metric *)m, n);
 }
 
-static const sl_metrics metrics_table = {
-    .size = sizeof metrics_table, .metric = metrics_metric, .add = metrics_add, .set = metrics_set};
+static const sl_metrics metrics_table = {.size = sizeof metrics_table,
+                                         .metric = metrics_metric,
+                                         .add = metrics_add,
+                                         .set = metrics_set,
+                                         .histogram = metrics_histogram,
+                                         .record = metrics_record};
 
 /* ---- SL_PLUGINS ---- */
 

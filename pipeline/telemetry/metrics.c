@@ -15,6 +15,7 @@ struct series {
     _Atomic(struct series *) next_bucket; /* not for callbacks */
     int64_t (*read)(void *ctx);           /* NULL: the metric is the value */
     void *ctx;
+    _Atomic uint64_t *counts; /* of a histogram, one a bucket; in the same block */
     uint32_t hash, n_labels;
     struct metric_label labels[METRIC_LABELS_MAX]; /* by key; strings in the same block */
 };
@@ -109,6 +110,14 @@ static int compare_labels(const struct series *series, const struct sorted_label
     return series->n_labels < sorted->n ? -1 : series->n_labels > sorted->n;
 }
 
+static bool same_kind(const struct metric_def *a, const struct metric_def *b)
+{
+    return a->kind == b->kind &&
+           (a->kind != SL_HISTOGRAM ||
+            (a->n_bounds == b->n_bounds &&
+             memcmp(a->bounds, b->bounds, a->n_bounds * sizeof *a->bounds) == 0));
+}
+
 static struct series *find(struct metrics *metrics, const char *name,
                            const struct sorted_labels *sorted)
 {
@@ -135,13 +144,19 @@ static struct family *family_of(struct metrics *metrics, const struct metric_def
     while (*place && strcmp((*place)->def.name, def->name) < 0)
         place = &(*place)->next;
     if (*place && strcmp((*place)->def.name, def->name) == 0)
-        return (*place)->def.kind == def->kind ? *place : NULL;
+        return same_kind(&(*place)->def, def) ? *place : NULL;
+    const uint32_t n_bounds = def->kind == SL_HISTOGRAM ? def->n_bounds : 0;
+    const size_t bounds = n_bounds * sizeof *def->bounds;
     const char *unit = def->unit ? def->unit : "", *help = def->help ? def->help : "";
     size_t text = strlen(def->name) + strlen(unit) + strlen(help) + 3;
-    struct family *family = malloc(sizeof *family + text);
+    struct family *family = malloc(sizeof *family + bounds + text);
     if (!family)
         return NULL;
-    char *at = (char *)(family + 1);
+    family->def.bounds = (const int64_t *)(const void *)(family + 1);
+    family->def.n_bounds = n_bounds;
+    if (n_bounds > 0)
+        memcpy(family + 1, def->bounds, bounds);
+    char *at = (char *)(family + 1) + bounds;
     family->def.name = copy_text(&at, def->name);
     family->def.unit = copy_text(&at, unit);
     family->def.help = copy_text(&at, help);
@@ -162,14 +177,19 @@ static struct series *insert(struct family *family, const struct sorted_labels *
         place = &(*place)->next;
     if (*place && order == 0)
         return NULL;
-    size_t bytes = sizeof(struct series);
+    const size_t buckets = family->def.n_bounds > 0 ? family->def.n_bounds + 1 : 0;
+    size_t bytes = sizeof(struct series) + buckets * sizeof(_Atomic uint64_t);
     for (uint32_t i = 0; i < sorted->n; i++)
         bytes += strlen(sorted->at[i].key) + strlen(sorted->at[i].value) + 2;
     struct series *series = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (!series)
         return NULL;
     memset(series, 0, sizeof *series);
-    char *at = (char *)(series + 1);
+    _Atomic uint64_t *counts = (_Atomic uint64_t *)(void *)(series + 1);
+    for (size_t i = 0; i < buckets; i++)
+        atomic_init(&counts[i], 0);
+    series->counts = buckets > 0 ? counts : NULL;
+    char *at = (char *)(counts + buckets);
     for (uint32_t i = 0; i < sorted->n; i++) {
         series->labels[i].key = copy_text(&at, sorted->at[i].key);
         series->labels[i].value = copy_text(&at, sorted->at[i].value);
@@ -184,7 +204,16 @@ static struct series *insert(struct family *family, const struct sorted_labels *
 
 static bool def_ok(const struct metric_def *def)
 {
-    return name_ok(def->name, true) && (def->kind == SL_COUNTER || def->kind == SL_GAUGE);
+    if (def->kind == SL_HISTOGRAM) {
+        if (!def->bounds || def->n_bounds == 0 || def->n_bounds > METRIC_BOUNDS_MAX)
+            return false;
+        for (uint32_t i = 1; i < def->n_bounds; i++)
+            if (def->bounds[i] <= def->bounds[i - 1])
+                return false;
+    } else if (def->kind != SL_COUNTER && def->kind != SL_GAUGE) {
+        return false;
+    }
+    return name_ok(def->name, true);
 }
 
 struct metrics *metrics_create(uint32_t max_series)
@@ -237,11 +266,24 @@ struct metric *metrics_series(struct metrics *metrics, const struct metric_def *
             pthread_mutex_unlock(&metrics->lock);
         }
     }
-    if (!series || series->family->def.kind != def->kind) {
+    if (!series || !same_kind(&series->family->def, def)) {
         atomic_fetch_add_explicit(&metrics->refused, 1, memory_order_relaxed);
         return NULL;
     }
     return &series->metric;
+}
+
+void metric_record(struct metric *m, int64_t value)
+{
+    struct series *series = (struct series *)(void *)m; /* its first member */
+    if (!series)
+        return;
+    const struct metric_def *def = &series->family->def;
+    uint32_t bucket = 0;
+    while (bucket < def->n_bounds && value > def->bounds[bucket])
+        bucket++;
+    atomic_fetch_add_explicit(&series->counts[bucket], 1, memory_order_relaxed);
+    metric_add(m, value);
 }
 
 struct metrics_callback *metrics_observe(struct metrics *metrics, const struct metric_def *def,
@@ -250,8 +292,8 @@ struct metrics_callback *metrics_observe(struct metrics *metrics, const struct m
 {
     struct sorted_labels sorted;
     struct series *series = NULL;
-    if (def && def_ok(def) && sort_labels(def->name, labels, n_labels, &sorted) &&
-        labels_ok(&sorted)) {
+    if (def && def_ok(def) && def->kind != SL_HISTOGRAM &&
+        sort_labels(def->name, labels, n_labels, &sorted) && labels_ok(&sorted)) {
         pthread_mutex_lock(&metrics->lock);
         struct family *family =
             metrics->n_series < metrics->max_series ? family_of(metrics, def) : NULL;
@@ -287,15 +329,30 @@ uint64_t metrics_refused(const struct metrics *metrics)
     return atomic_load_explicit(&metrics->refused, memory_order_relaxed);
 }
 
+static void visit_series(const struct metrics_visitor *visitor, const struct metric_def *def,
+                         struct series *s)
+{
+    uint64_t counts[METRIC_BOUNDS_MAX + 1];
+    if (!s->counts) {
+        if (visitor->series)
+            visitor->series(visitor->ctx, def, s->labels, s->n_labels,
+                            s->read ? s->read(s->ctx) : metric_get(&s->metric));
+    } else if (visitor->histogram) {
+        for (uint32_t i = 0; i <= def->n_bounds; i++)
+            counts[i] = atomic_load_explicit(&s->counts[i], memory_order_relaxed);
+        visitor->histogram(visitor->ctx, def, s->labels, s->n_labels, metric_get(&s->metric),
+                           counts);
+    }
+}
+
 void metrics_visit(struct metrics *metrics, const struct metrics_visitor *visitor)
 {
     pthread_mutex_lock(&metrics->lock);
     for (struct family *family = metrics->families; family; family = family->next) {
         if (family->first && visitor->family)
             visitor->family(visitor->ctx, &family->def);
-        for (struct series *s = family->first; s && visitor->series; s = s->next)
-            visitor->series(visitor->ctx, &family->def, s->labels, s->n_labels,
-                            s->read ? s->read(s->ctx) : metric_get(&s->metric));
+        for (struct series *s = family->first; s; s = s->next)
+            visit_series(visitor, &family->def, s);
     }
     pthread_mutex_unlock(&metrics->lock);
 }

@@ -1,6 +1,7 @@
-/* The registry of Sluice's own metrics: families of counters and gauges, each with its series.
+/* The registry of Sluice's own metrics: families of counters, gauges and histograms, each with its
+ * series.
  *
- * A series is one atomic integer on a cache line of its own, which lives as long as the registry:
+ * A series is one atomic integer on a cache line of its own (of a histogram: and its buckets), which lives as long as the registry:
  * adding takes no lock. Looking up a series that exists takes none either; making one, and reading
  * all of them, takes the registry's. Any thread. */
 #ifndef SLUICE_PIPELINE_METRICS_H
@@ -11,6 +12,7 @@
 enum {
     METRIC_LABELS_MAX = 8,
     METRIC_VALUE_MAX = 1024, /* bytes of a label's value; longer ones are refused */
+    METRIC_BOUNDS_MAX = 32,
     METRIC_SERIES_MAX = 20000
 };
 
@@ -19,8 +21,10 @@ struct metric_def {
     const char *name; /* without suffixes for the unit and the type */
     const char *unit; /* UCUM: "s", "By", "{span}"; NULL: none */
     const char *help;
-    uint32_t kind;   /* SL_COUNTER or SL_GAUGE */
-    int64_t divisor; /* of the stored integer: 1000000000 for ns shown as seconds; 0: 1 */
+    uint32_t kind;         /* SL_COUNTER, SL_GAUGE or SL_HISTOGRAM */
+    int64_t divisor;       /* of the stored integer: 1000000000 for ns shown as seconds; 0: 1 */
+    const int64_t *bounds; /* of a histogram: its buckets' upper ends, ascending, each included */
+    uint32_t n_bounds;     /* 1 to METRIC_BOUNDS_MAX */
 };
 
 struct metric_label {
@@ -28,7 +32,7 @@ struct metric_label {
     const char *value;
 };
 
-/* A series. */
+/* A series; of a histogram: the sum. */
 struct metric {
     _Alignas(64) _Atomic int64_t value;
 };
@@ -42,7 +46,7 @@ void metrics_destroy(struct metrics *);
 
 /* The series of a family with these labels, in any order; made if it is not there. NULL: no memory,
  * above the bound on series, not a name that Prometheus takes, or a family of that name is of
- * another kind; it is counted in metrics_refused. */
+ * another kind or has other bounds; it is counted in metrics_refused. */
 struct metric *metrics_series(struct metrics *, const struct metric_def *,
                               const struct metric_label *, uint32_t n_labels);
 
@@ -62,9 +66,12 @@ static inline int64_t metric_get(const struct metric *m)
     return m ? atomic_load_explicit(&m->value, memory_order_relaxed) : 0;
 }
 
+/* Of a histogram: puts the value into its bucket. NULL is ignored. */
+void metric_record(struct metric *, int64_t value);
+
 /* A series whose value is read when it is asked for, until metrics_unobserve; `read` is called
  * under the registry's lock: it must neither block nor call the registry. NULL as for
- * metrics_series, or if the series exists. */
+ * metrics_series, or if the series exists. Not for histograms. */
 struct metrics_callback *metrics_observe(struct metrics *, const struct metric_def *,
                                          const struct metric_label *, uint32_t n_labels,
                                          int64_t (*read)(void *ctx), void *ctx);
@@ -74,12 +81,15 @@ void metrics_unobserve(struct metrics *, struct metrics_callback *);
 uint64_t metrics_refused(const struct metrics *);
 
 /* Walks all families by name, and the series of each by labels, under the registry's lock: the
- * functions must neither block nor call the registry. Either may be NULL. */
+ * functions must neither block nor call the registry. Each may be NULL. */
 struct metrics_visitor {
     void *ctx;
     void (*family)(void *ctx, const struct metric_def *);
     void (*series)(void *ctx, const struct metric_def *, const struct metric_label *,
                    uint32_t n_labels, int64_t value);
+    /* Instead of `series`. `counts`: how many values each of the n_bounds + 1 buckets has. */
+    void (*histogram)(void *ctx, const struct metric_def *, const struct metric_label *,
+                      uint32_t n_labels, int64_t sum, const uint64_t *counts);
 };
 void metrics_visit(struct metrics *, const struct metrics_visitor *);
 #endif

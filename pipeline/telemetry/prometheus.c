@@ -2,7 +2,7 @@
 #include "pipeline/telemetry/prometheus.h"
 #include "pipeline/telemetry/utf8.h"
 
-enum { PAGE_BUFFER = 4096, NAME_MAX_BYTES = 256 };
+enum { PAGE_BUFFER = 4096, NAME_MAX_BYTES = 256, VALUE_BYTES = 64 };
 
 struct page {
     const struct prometheus_options *options;
@@ -75,24 +75,21 @@ static void put_label(struct page *page, const char *key, const char *value, boo
 }
 
 /* The stored integer over the divisor, exactly where the divisor is a power of ten. */
-static void put_value(struct page *page, int64_t value, int64_t divisor)
+static void write_value(char text[VALUE_BYTES], int64_t value, int64_t divisor)
 {
-    char text[64];
     uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     uint64_t d = (uint64_t)divisor;
     int digits = 0;
     for (uint64_t power = 1; power < d; power *= 10)
         digits++;
-    size_t n = (size_t)snprintf(text, sizeof text, "%s%llu", value < 0 ? "-" : "",
+    size_t n = (size_t)snprintf(text, VALUE_BYTES, "%s%llu", value < 0 ? "-" : "",
                                 (unsigned long long)(magnitude / d));
     if (magnitude % d != 0) {
-        n += (size_t)snprintf(text + n, sizeof text - n, ".%0*llu", digits,
+        n += (size_t)snprintf(text + n, VALUE_BYTES - n, ".%0*llu", digits,
                               (unsigned long long)(magnitude % d));
         while (text[n - 1] == '0')
-            n--;
+            text[--n] = '\0';
     }
-    put(page, text, n);
-    put_text(page, "\n");
 }
 
 static bool ends_with(const char *name, const char *suffix)
@@ -140,15 +137,19 @@ static void put_family(void *ctx, const struct metric_def *def)
 {
     struct page *page = ctx;
     name_family(page->name, def, page->options);
-    put_head(page, page->name, def->help, def->kind == SL_COUNTER ? "counter" : "gauge");
+    put_head(page, page->name, def->help,
+             def->kind == SL_COUNTER     ? "counter"
+             : def->kind == SL_HISTOGRAM ? "histogram"
+                                         : "gauge");
 }
 
-static void put_series(void *ctx, const struct metric_def *def, const struct metric_label *labels,
-                       uint32_t n_labels, int64_t value)
+/* A line; `le` NULL: not of a bucket. */
+static void put_line(struct page *page, const char *suffix, const struct metric_label *labels,
+                     uint32_t n_labels, const char *le, const char *value)
 {
-    struct page *page = ctx;
     bool first = true;
     put_text(page, page->name);
+    put_text(page, suffix);
     for (uint32_t i = 0; i < n_labels; i++)
         put_label(page, labels[i].key, labels[i].value, &first);
     if (page->options->scope) {
@@ -157,8 +158,38 @@ static void put_series(void *ctx, const struct metric_def *def, const struct met
         put_label(page, "otel_scope_version", page->options->version ? page->options->version : "",
                   &first);
     }
+    if (le)
+        put_label(page, "le", le, &first);
     put_text(page, first ? " " : "} ");
-    put_value(page, value, def->divisor);
+    put_text(page, value);
+    put_text(page, "\n");
+}
+
+static void put_series(void *ctx, const struct metric_def *def, const struct metric_label *labels,
+                       uint32_t n_labels, int64_t value)
+{
+    char text[VALUE_BYTES];
+    write_value(text, value, def->divisor);
+    put_line(ctx, "", labels, n_labels, NULL, text);
+}
+
+static void put_histogram(void *ctx, const struct metric_def *def,
+                          const struct metric_label *labels, uint32_t n_labels, int64_t sum,
+                          const uint64_t *counts)
+{
+    char le[VALUE_BYTES], text[VALUE_BYTES];
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= def->n_bounds; i++) {
+        count += counts[i];
+        if (i < def->n_bounds)
+            write_value(le, def->bounds[i], def->divisor);
+        write_value(text, (int64_t)count, 1);
+        put_line(ctx, "_bucket", labels, n_labels, i < def->n_bounds ? le : "+Inf", text);
+    }
+    write_value(text, sum, def->divisor);
+    put_line(ctx, "_sum", labels, n_labels, NULL, text);
+    write_value(text, (int64_t)count, 1);
+    put_line(ctx, "_count", labels, n_labels, NULL, text);
 }
 
 void prometheus_write(struct metrics *metrics, const struct prometheus_options *options,
@@ -166,7 +197,7 @@ void prometheus_write(struct metrics *metrics, const struct prometheus_options *
 {
     static const struct prometheus_options defaults = {0};
     struct page page;
-    struct metrics_visitor visitor = {&page, put_family, put_series};
+    struct metrics_visitor visitor = {&page, put_family, put_series, put_histogram};
     page.options = options ? options : &defaults;
     page.write = write;
     page.ctx = ctx;

@@ -14,8 +14,7 @@ static void count_batch(const struct batch_config *c, uint32_t items, bool by_si
     if (!c->metrics)
         return;
     c->metrics->add(by_size ? c->by_size : c->by_timeout, 1);
-    c->metrics->add(c->batches, 1);
-    c->metrics->add(c->items, items);
+    c->metrics->record(c->sizes, items);
 }
 
 static void arm(struct batch *b, int64_t at_ns)
@@ -229,6 +228,9 @@ static int32_t prepare(void *component, sl_error *error)
 
 static int32_t start(void *component, sl_error *error)
 {
+    static const int64_t bounds[] = {
+        10,   25,   50,   75,   100,  250,   500,   750,   1000,  2000,  3000, 4000,
+        5000, 6000, 7000, 8000, 9000, 10000, 20000, 30000, 50000, 100000}; /* the Collector's */
     struct batch_config *c = component;
     const sl_host *h = sl_host_of(c);
     const sl_metrics *m = sl_interface(h, SL_METRICS_INTERFACE);
@@ -239,10 +241,8 @@ static int32_t start(void *component, sl_error *error)
                            "Batches sent because they were full.", NULL, NULL);
     c->by_timeout = m->metric(h, SL_COUNTER, "otelcol_processor_batch_timeout_trigger_send",
                               "Batches sent because they had waited.", NULL, NULL);
-    c->batches = m->metric(h, SL_COUNTER, "otelcol_processor_batch_batch_send_size_count",
-                           "Batches sent.", NULL, NULL);
-    c->items = m->metric(h, SL_COUNTER, "otelcol_processor_batch_batch_send_size_sum",
-                         "Items in batches sent.", NULL, NULL);
+    c->sizes = m->histogram(h, "otelcol_processor_batch_batch_send_size", "Items in batches sent.",
+                            bounds, sizeof bounds / sizeof *bounds);
     c->metrics = m;
     return SL_OK;
 }

@@ -1,11 +1,12 @@
 """The command line: what is printed where, and the exit codes that scripts rely on."""
 import json
 import re
+import subprocess
 import unittest
 
 from harness import otlp
 from harness.case import EndToEnd, pipeline
-from harness.process import BUILD, command
+from harness.process import BINARY, BUILD, command
 from harness.waiting import endpoint
 
 BROKEN = """\
@@ -310,6 +311,17 @@ class Usage(CommandLine):
         self.assertRegex(text, r"(?m)^plugin ABI \d+\.\d+$")
         for other in ("--version", "-v"):
             self.assertEqual(self.run_(other).stdout, text)
+
+    def test_output_that_is_not_taken(self):
+        config = self.write(MINIMAL)
+        for args in (("--help",), ("version",), ("components",), ("components", "otlp", "--json"),
+                     ("print-config", "--config", config), ("validate", "--config", config)):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([BINARY, *args], stdout=full, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(done.returncode, 1, args)
+            self.assertIn("cannot write to standard output: No space left on device", done.stderr)
+        done = self.run_("generate", "--traces", "1", "--file", "/dev/full", code=1)
+        self.assertIn("cannot write /dev/full: No space left on device", done.stderr)
 
     def test_mistakes(self):
         cases = [(), ("frobnicate",), ("run",), ("validate",), ("print-config",), ("run", "--oops"),

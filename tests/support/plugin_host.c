@@ -557,6 +557,19 @@ static void metric_set(sl_metric *m, int64_t n)
         __atomic_store_n(&((struct host_metric *)m)->value, n, __ATOMIC_RELAXED);
 }
 
+/* Of a histogram the sum is kept. */
+static sl_histogram *histogram(const sl_host *host, const char *name, const char *help,
+                               const int64_t *bounds, uint32_t n_bounds)
+{
+    check(n_bounds > 0 && bounds, "a histogram without buckets");
+    return (sl_histogram *)metric(host, SL_HISTOGRAM, name, help, NULL, NULL);
+}
+
+static void histogram_record(sl_histogram *m, int64_t value)
+{
+    metric_add((sl_metric *)m, value);
+}
+
 int64_t plugin_host_metric(const struct plugin_host *h, const char *name)
 {
     for (uint32_t i = 0; i < h->metric_n; i++) {
@@ -603,8 +616,12 @@ static int32_t blocking(const sl_host *h, void (*work)(void *), void (*done)(voi
 
 static const void *interface_of_host(const sl_host *h, const char *id)
 {
-    static const sl_metrics metrics = {
-        .size = sizeof metrics, .metric = metric, .add = metric_add, .set = metric_set};
+    static const sl_metrics metrics = {.size = sizeof metrics,
+                                       .metric = metric,
+                                       .add = metric_add,
+                                       .set = metric_set,
+                                       .histogram = histogram,
+                                       .record = histogram_record};
     static const sl_plugins plugins = {.size = sizeof plugins, .load = load};
     static const sl_memory memory = {
         .size = sizeof memory, .used = memory_used, .granted = memory_granted, .trim = memory_trim};

@@ -86,7 +86,7 @@ static void merges_until_full(void **state)
     expect_nothing(&f);
     assert_int_equal(f.h->derives, 1);
     assert_int_equal(plugin_host_metric(f.h, "otelcol_processor_batch_batch_size_trigger_send"), 1);
-    assert_int_equal(plugin_host_metric(f.h, "otelcol_processor_batch_batch_send_size_sum"), 120);
+    assert_int_equal(plugin_host_metric(f.h, "otelcol_processor_batch_batch_send_size"), 120);
     close_batch(&f);
 }
 

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-static const struct metric_def items = {"test_items", "{item}", "Items.", SL_COUNTER, 0};
-static const struct metric_def depth = {"test_depth", NULL, NULL, SL_GAUGE, 0};
+static const struct metric_def items = {"test_items", "{item}", "Items.", SL_COUNTER, 0, NULL, 0};
+static const struct metric_def depth = {"test_depth", NULL, NULL, SL_GAUGE, 0, NULL, 0};
 
 struct listing {
     char text[4096];
@@ -45,7 +45,7 @@ static void list_series(void *ctx, const struct metric_def *def, const struct me
 static struct listing list(struct metrics *metrics)
 {
     struct listing l = {.n = 0};
-    struct metrics_visitor visitor = {&l, list_family, list_series};
+    struct metrics_visitor visitor = {&l, list_family, list_series, NULL};
     metrics_visit(metrics, &visitor);
     return l;
 }

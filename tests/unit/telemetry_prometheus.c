@@ -121,7 +121,7 @@ static void test_suffixes(void **state)
 static void test_escaping(void **state)
 {
     struct metrics *metrics = metrics_create(0);
-    struct metric_def def = {"m", NULL, "a \"help\"\nof \\ two", SL_GAUGE, 1000};
+    struct metric_def def = {"m", NULL, "a \"help\"\nof \\ two", SL_GAUGE, 1000, NULL, 0};
     struct metric_label label[] = {{"l", "\"q\" \\ \n \xff gr\xc3\xbc\xc3\x9f"}};
     (void)state;
     metric_set(metrics_series(metrics, &def, label, 1), -1500);
@@ -134,8 +134,8 @@ static void test_escaping(void **state)
 static void test_extremes(void **state)
 {
     struct metrics *metrics = metrics_create(0);
-    struct metric_def low = {"low", NULL, "h", SL_GAUGE, 1},
-                      high = {"high", NULL, "h", SL_GAUGE, 1};
+    struct metric_def low = {"low", NULL, "h", SL_GAUGE, 1, NULL, 0},
+                      high = {"high", NULL, "h", SL_GAUGE, 1, NULL, 0};
     (void)state;
     metric_set(metrics_series(metrics, &low, NULL, 0), INT64_MIN);
     metric_set(metrics_series(metrics, &high, NULL, 0), INT64_MAX);
@@ -172,12 +172,51 @@ static void test_long_page(void **state)
     metrics_destroy(metrics);
 }
 
+static void test_histogram(void **state)
+{
+    static const int64_t bounds[] = {-5, 10, 2500}, others[] = {-5, 10, 2501}, bad[] = {1, 1};
+    struct metric_def def = {.name = "sizes",
+                             .help = "Sizes.",
+                             .kind = SL_HISTOGRAM,
+                             .divisor = 1000,
+                             .bounds = bounds,
+                             .n_bounds = 3};
+    struct metric_label label = {"processor", "batch"};
+    struct metrics *metrics = metrics_create(0);
+    (void)state;
+    struct metric *m = metrics_series(metrics, &def, &label, 1);
+    assert_non_null(m);
+    static const int64_t values[] = {-6, -5, -4, 10, 11, 2500, 2501, 1000000};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        metric_record(m, values[i]);
+    metric_record(NULL, 1);
+    expect(metrics, NULL,
+           "# HELP sizes Sizes.\n# TYPE sizes histogram\n"
+           "sizes_bucket{processor=\"batch\",le=\"-0.005\"} 2\n"
+           "sizes_bucket{processor=\"batch\",le=\"0.01\"} 4\n"
+           "sizes_bucket{processor=\"batch\",le=\"2.5\"} 6\n"
+           "sizes_bucket{processor=\"batch\",le=\"+Inf\"} 8\n"
+           "sizes_sum{processor=\"batch\"} 1005.007\n"
+           "sizes_count{processor=\"batch\"} 8\n");
+    assert_ptr_equal(metrics_series(metrics, &def, &label, 1), m);
+    def.bounds = others; /* of the same family: another one */
+    assert_null(metrics_series(metrics, &def, &label, 1));
+    def.name = "others";
+    def.bounds = bad;
+    def.n_bounds = 2;
+    assert_null(metrics_series(metrics, &def, &label, 1));
+    def.n_bounds = 0;
+    assert_null(metrics_series(metrics, &def, &label, 1));
+    assert_int_equal(metrics_refused(metrics), 3);
+    metrics_destroy(metrics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default_names), cmocka_unit_test(test_suffixes),
         cmocka_unit_test(test_escaping),      cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_long_page),
+        cmocka_unit_test(test_long_page),     cmocka_unit_test(test_histogram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
