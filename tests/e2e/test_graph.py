@@ -71,8 +71,10 @@ class Graph(EndToEnd):
                 client = self.client(sluice, "grpc")
                 for i in range(50):
                     self.assert_sent(client.send("traces", otlp.spans(range(i * 10, i * 10 + 10))))
+                sluice.wait_metrics(
+                    lambda page: page.sum("otelcol_exporter_sent_spans", exporter="file") == 500,
+                    "all spans written")
                 page = sluice.check_ledger()
-                self.assertEqual(page.sum("otelcol_exporter_sent_spans", exporter="file"), 500)
                 lost = page.sum("otelcol_exporter_enqueue_failed_spans", exporter="otlphttp")
                 held = page.sum("sluice_held_items", component="otlphttp")
                 self.assertEqual(lost + held, 500)
