@@ -185,6 +185,7 @@ static size_t parse(struct http_conn *c, const uint8_t *at, size_t n)
     size_t taken = 0;
     c->parsing = true;
     while (taken < n && hungry(c)) {
+        c->piece = (const char *)at + taken;
         taken += http_parser_execute(&c->parser, &http_request_settings, (const char *)at + taken,
                                      n - taken);
         enum http_errno error = HTTP_PARSER_ERRNO(&c->parser);
@@ -207,6 +208,8 @@ static size_t parse(struct http_conn *c, const uint8_t *at, size_t n)
         else if (c->expects && c->body_got == 0)
             send_continue(c);
     }
+    if (c->stage == HTTP_STAGE_HEADERS)
+        http_request_remember(c, (const char *)at, taken);
     c->parsing = false;
     return taken;
 }

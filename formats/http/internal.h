@@ -60,6 +60,8 @@ struct http_conn {
     bool keep;     /* the client would send another one */
     bool expects;  /* 100-continue */
     bool reading, writing, eof;
+    bool after_line;    /* what was parsed before ends with a line, but for spaces */
+    const char *piece;  /* what is being parsed */
     bool in_value;      /* the last piece of a header was of its value */
     bool headers_done;  /* what comes now are trailers */
     bool handle_closed; /* libuv has let go of `io` */
@@ -166,6 +168,8 @@ int http_secure_write(struct http_conn *, const uv_buf_t *parts, unsigned n);
 /* request.c: what the parser calls */
 extern const http_parser_settings http_request_settings;
 void http_request_begin(struct http_conn *);
+/* How what has been parsed ends. */
+void http_request_remember(struct http_conn *, const char *at, size_t n);
 /* Makes room for the body where the handler knows its length; false: it has answered instead. */
 bool http_request_want_room(struct http_conn *);
 bool http_request_flush(struct http_conn *); /* gives the handler what is in the room */

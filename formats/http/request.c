@@ -134,9 +134,28 @@ static int on_header_field(http_parser *parser, const char *at, size_t n)
     return 0;
 }
 
+/* Is there only white space before it on its line? The parser joins such a line with the one above,
+ * which not all readers do. */
+static bool is_folded(const struct http_conn *c, const char *at)
+{
+    while (at > c->piece && (at[-1] == ' ' || at[-1] == '\t'))
+        at--;
+    return at > c->piece ? at[-1] == '\n' : c->after_line;
+}
+
+void http_request_remember(struct http_conn *c, const char *at, size_t n)
+{
+    while (n > 0 && (at[n - 1] == ' ' || at[n - 1] == '\t'))
+        n--;
+    if (n > 0)
+        c->after_line = at[n - 1] == '\n';
+}
+
 static int on_header_value(http_parser *parser, const char *at, size_t n)
 {
     struct http_conn *c = conn_of(parser);
+    if (n > 0 && is_folded(c, at))
+        return refuse(c, 400);
     if (c->headers_done)
         return on_trailer(c, n);
     c->in_value = true;
@@ -158,6 +177,16 @@ static bool is_token(sl_bytes name)
             return false;
     }
     return name.n > 0;
+}
+
+/* Without control characters, which some readers take for an end. */
+static bool is_value(sl_bytes value)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        if ((value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
+            return false;
+    }
+    return true;
 }
 
 static bool named(sl_bytes text, const char *lower)
@@ -188,7 +217,7 @@ static int check_head(struct http_conn *c)
         return 505;
     for (uint32_t i = 0; i < rq->n_headers; i++) {
         const struct http_header *h = &rq->headers[i];
-        if (!is_token(h->name))
+        if (!is_token(h->name) || !is_value(h->value))
             return 400;
         if (named(h->name, "content-length")) {
             if (lengths++ > 0 || !number_is(h->value, parser->content_length))

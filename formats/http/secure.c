@@ -9,6 +9,7 @@
 
 enum {
     READ_AT_ONCE = 1 << 20, /* then the others have their turn */
+    WORTH_WAKING = 64 << 10,
     SMALL = HTTP_HEAD_MAX + HTTP_OUT_INLINE
 };
 
@@ -20,6 +21,7 @@ struct http_secure {
     bool shaken; /* the handshake is over */
     bool broken; /* nothing more is decrypted or encrypted */
     bool more;   /* there may be bytes that polling does not tell about */
+    int low;     /* bytes in the socket that polling waits for; 0: one */
     int wants;   /* of the handshake: UV_READABLE or UV_WRITABLE */
     unsigned first, n;
     uv_buf_t rest[2];  /* to be written */
@@ -103,6 +105,17 @@ static void shake(struct http_conn *c)
 
 /* ---- reading ---- */
 
+/* In the middle of a large body the thread is not woken for each record. OpenSSL may hold as much
+ * as it reads at once, so that only what is beyond can be waited for. */
+static void wait_for_more(struct http_secure *s, size_t missing)
+{
+    const int low = missing >= 2 * WORTH_WAKING ? WORTH_WAKING : 1;
+    if (low == s->low || (low == 1 && s->low == 0))
+        return;
+    s->low = low;
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+}
+
 /* What is read after a failure is for nobody. */
 static ssize_t read_unread(struct http_conn *c, const uv_buf_t *room)
 {
@@ -123,6 +136,7 @@ static ssize_t fill(struct http_conn *c, const uv_buf_t *room, size_t *got)
         if (n > 0)
             *got += (size_t)n;
     }
+    wait_for_more(s, direct ? room->len - *got : 0);
     return n;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "receivers/otlp/encoding.h"
 #include "receivers/otlp/receiver.h"
+#include "receivers/otlp/response_headers.h"
 
 #define SECOND INT64_C(1000000000)
 #define LONGEST (INT64_C(365) * 86400 * SECOND)
@@ -104,6 +105,7 @@ static const sl_field grpc_fields[] = {
     SL_STRUCT(struct grpc_config, tls, &tls_server_struct,
               "TLS; without this key connections are plain text.",
               SL_PRESENT(struct grpc_config, tls_on)),
+    SL_IGNORE("dialer", "A server calls nobody."),
     SL_RAW(struct grpc_config, middlewares, NOT_YET),
     SL_END};
 static const sl_struct grpc_struct = {sizeof(struct grpc_config), 0, grpc_fields};
@@ -150,7 +152,9 @@ static const sl_field http_fields[] = {
     SL_STRUCT(struct http_config, tls, &tls_server_struct,
               "TLS; without this key connections are plain text.",
               SL_PRESENT(struct http_config, tls_on)),
-    SL_RAW(struct http_config, response_headers, NOT_YET),
+    SL_MAP(struct http_config, response_headers, "Headers that stand in every answer.",
+           .flags = SL_SECRET),
+    SL_IGNORE("dialer", "A server calls nobody."),
     SL_RAW(struct http_config, middlewares, NOT_YET),
     SL_END};
 static const sl_struct http_struct = {sizeof(struct http_config), 0, http_fields};
@@ -290,11 +294,13 @@ static int32_t check_encodings(const struct http_config *c, sl_error *error)
 
 static int32_t check_http(const sl_host *host, const struct http_config *c, sl_error *error)
 {
-    const struct refused_key keys[] = {{"response_headers", c->response_headers},
-                                       {"middlewares", c->middlewares}};
+    const struct refused_key keys[] = {{"middlewares", c->middlewares}};
+    struct response_headers headers;
     int32_t status = refuse_keys("http", keys, sizeof keys / sizeof *keys, c->transport, error);
     if (status == SL_OK)
         status = check_auth(host, "http", &c->auth, c->auth_given, error);
+    if (status == SL_OK)
+        status = response_headers_init(&headers, &c->response_headers, error);
     if (status != SL_OK)
         return status;
     if (c->cors.allowed_origins.n == 0 && c->cors.allowed_headers.n > 0)

@@ -6,6 +6,7 @@
 #include "receivers/otlp/decode.h"
 #include "receivers/otlp/intake.h"
 #include "receivers/otlp/receiver.h"
+#include "receivers/otlp/response_headers.h"
 #include "receivers/otlp/sender.h"
 
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct otlp_http {
     struct decoder *decoder;
     struct sender_rules sender;
     struct cors cors;
+    struct response_headers always; /* in every answer */
     struct http_thread *thread;
     _Atomic uint32_t refs; /* the owner's, and one for each offer whose answer is to come */
 };
@@ -79,9 +81,10 @@ static void answer(struct http_request *rq, int status, const char *content_type
 {
     struct exchange *e = exchange_of(rq);
     const struct otlp_http *s = e->server;
-    struct http_header headers[1 + CORS_HEADERS_MAX];
-    uint32_t n = 0;
+    struct http_header headers[1 + CORS_HEADERS_MAX + RESPONSE_HEADERS_MAX];
+    uint32_t n = s->always.n;
     exchange_release(e);
+    memcpy(headers, s->always.at, n * sizeof *headers);
     if (more)
         headers[n++] = *more;
     if (cors_is_on(&s->cors))
@@ -103,9 +106,12 @@ static void answer_text(struct http_request *rq, int status, const char *text,
 static void answer_preflight(struct http_request *rq)
 {
     const struct otlp_http *s = exchange_of(rq)->server;
-    struct http_header headers[CORS_HEADERS_MAX];
-    const struct http_answer a = {
-        .status = 204, .n_headers = cors_preflight(&s->cors, rq, headers), .headers = headers};
+    struct http_header headers[CORS_HEADERS_MAX + RESPONSE_HEADERS_MAX];
+    const uint32_t n = s->always.n;
+    memcpy(headers, s->always.at, n * sizeof *headers);
+    const struct http_answer a = {.status = 204,
+                                  .n_headers = n + cors_preflight(&s->cors, rq, headers + n),
+                                  .headers = headers};
     http_answer(rq, &a);
 }
 
@@ -447,6 +453,7 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config,
     s->encodings = encodings_of(config);
     s->decoder = decoder_create(host, (size_t)s->body_max);
     intake_init(&s->intake, host, "http");
+    (void)response_headers_init(&s->always, &config->response_headers, NULL); /* checked before */
     int32_t status = s->decoder ? cors_init(&s->cors, &config->cors) : SL_ERR_NOMEM;
     if (status != SL_OK)
         (void)sl_fail(error, status, "no memory for the HTTP server");

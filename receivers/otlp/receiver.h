@@ -50,7 +50,8 @@ struct http_config {
     struct auth_config auth;
     struct cors_config cors;
     struct tls_server_config tls;
-    const sl_raw *response_headers, *middlewares;
+    sl_list response_headers; /* sl_meta_entry */
+    const sl_raw *middlewares;
 };
 
 struct protocols {

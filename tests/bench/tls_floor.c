@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,16 @@ static double take_all(const struct plan *p, int fd)
     return (cpu_us() - before) / (double)(p->requests - warm);
 }
 
+/* The taker has the last processor to itself, as in run.py. */
+static void pin(bool taker)
+{
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)(taker ? n - 1 : 0), &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+}
+
 static double measure(const struct plan *p)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -100,6 +111,7 @@ static double measure(const struct plan *p)
         getsockname(listener, (struct sockaddr *)&a, &n) != 0)
         fail("listen");
     const pid_t sender = fork();
+    pin(sender != 0);
     const int fd = sender ? accept(listener, NULL, NULL) : socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0 || (!sender && connect(fd, (struct sockaddr *)&a, n) != 0))
         fail("connect");

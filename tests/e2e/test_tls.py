@@ -6,12 +6,13 @@ import ssl
 import subprocess
 import tempfile
 import unittest
+from pathlib import Path
 
 from harness import otlp
 from harness.case import EndToEnd, otlp_receiver, pipeline
 from harness.certs import Authority
 from harness.process import command
-from harness.send import Load
+from harness.send import PROTOBUF, Load
 from harness.waiting import wait_until
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -153,6 +154,19 @@ class Right(Tls):
                   b"Content-Length: %d\r\n\r\n" % len(body) + body)
         socket.socket.shutdown(s, socket.SHUT_WR)
         self.assertIn(b"200 OK", s.recv(4096))
+
+
+class ResponseHeaders(Tls):
+    def test_they_stand_in_every_answer(self):
+        self.sluice_ = self.sluice(self.config(
+            self.all_signals(exporters="nop"), {"nop": None},
+            receivers={"otlp": otlp_receiver(http={"response_headers": {
+                "X-Frame-Options": "DENY", "Content-Type": "text/html"}})}))
+        client = self.client(self.sluice_, "http")
+        for path, body in (("/v1/traces", otlp.spans(range(3))), ("/v1/traces", b"bad"), ("/no", b"")):
+            answer = client.request("POST", path, body, {"Content-Type": PROTOBUF})
+            self.assertEqual(answer.headers["x-frame-options"], "DENY")
+            self.assertNotIn("html", answer.headers["content-type"])
 
 
 class Versions(Tls):
@@ -440,12 +454,24 @@ class Configs(Tls):
             self.check("tpm.enabled", protocol, **good, tpm={"enabled": True})
             self.check('unknown key "cert_fil"', protocol, cert_fil="x")
 
+    def test_response_headers_refused(self):
+        for key, value, pattern in (("A B", "x", "cannot be a header's name"),
+                                    ("X", "a\r\nb", "characters that a header cannot have"),
+                                    ("Content-Length", "5", "is the server's own")):
+            made = self.sluice(self.config(
+                {"traces": pipeline(exporters="nop")}, {"nop": None},
+                receivers={"otlp": {"protocols": {"http": {"response_headers": {key: value}}}}}),
+                start=False)
+            done = command("validate", "--config", made.path)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout + done.stderr, pattern)
+
     def test_a_process_without_tls_has_no_openssl(self):
         sluice = self.sluice(self.config(
             {"traces": pipeline(exporters="nop")}, {"nop": None},
             receivers={"otlp": {"protocols": {"http": {"endpoint": otlp_receiver()["protocols"]
                                                        ["http"]["endpoint"]}}}}))
-        maps = open(f"/proc/{sluice.pid}/maps").read()
+        maps = Path(f"/proc/{sluice.pid}/maps").read_text()
         self.assertIsNone(re.search(r"libssl|libcrypto", maps))
         self.finish(sluice)
 

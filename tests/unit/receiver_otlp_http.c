@@ -890,7 +890,6 @@ static void what_is_not_supported_is_refused(void **state)
         sl_bytes *text, value;
         const char *says;
     } cases[] = {
-        {&p->http.response_headers, NULL, {NULL, 0}, "http.response_headers"},
         {&p->http.middlewares, NULL, {NULL, 0}, "http.middlewares"},
         {&p->grpc.middlewares, NULL, {NULL, 0}, "grpc.middlewares"},
         {NULL, &p->http.transport, sl_str("udp"), "http.transport is \"udp\""},
