@@ -1,7 +1,12 @@
 /* Accepts on the host's listening socket and hands connections to gRPC, whose own listener would
  * have to bind the port itself. One thread, which sleeps while nobody connects. gRPC does not tell
  * when it has closed a connection, so each is remembered by descriptor and inode: one that does not
- * lead to the same socket any more is gone. */
+ * lead to the same socket any more is gone.
+ *
+ * It also ends connections on which bytes come that lead to no request. The core bounds a header
+ * list within each frame only: one that goes on over many frames costs as much memory as is sent.
+ * Within a header list nothing else can be said on a connection, so whoever has sent some megabytes
+ * without a call being heard of is at that. */
 #include "receivers/otlp/grpc_internal.h"
 
 #include <errno.h>
@@ -13,6 +18,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,10 +27,12 @@
 
 enum {
     CONNECTIONS_DEFAULT = 1024,
-    PREFACE_BYTES = 24, /* what every HTTP/2 client sends first... */
-    PREFACE_MS = 10000, /* ...within this time, unless set otherwise */
-    LOOK_MS = 1000,     /* how often young connections are looked at, at the least */
-    SHORTAGE_MS = 100,  /* without descriptors, accepting pauses */
+    PREFACE_BYTES = 24,    /* what every HTTP/2 client sends first... */
+    PREFACE_MS = 10000,    /* ...within this time, unless set otherwise */
+    LOOK_MS = 1000,        /* how often young connections are looked at, at the least */
+    SHORTAGE_MS = 100,     /* without descriptors, accepting pauses */
+    GLANCE_MS = 50,        /* how often connections are looked at while bytes come */
+    UNHEARD_MAX = 8 << 20, /* bytes that may come without a call */
     STACK = 512 * 1024
 };
 
@@ -33,12 +41,18 @@ struct connection {
     bool young; /* has not said anything yet, as far as is known */
     ino_t inode;
     int64_t since_ms;
+    bool counted;        /* the kernel counts what it receives */
+    uint32_t receiving;  /* calls whose message is on its way */
+    uint32_t calls;      /* how often one of its calls was heard of... */
+    uint32_t calls_then; /* ...at the last look */
+    uint64_t bytes_then; /* received by then */
 };
 
 struct acceptor {
     struct otlp_grpc_server *server;
     struct relay *relay; /* NULL: plain text */
     int listener, wake;
+    int watch; /* epoll: bytes have come on some connection */
     bool accepting;
     pthread_t thread;
     uint32_t max;
@@ -76,19 +90,39 @@ static void hang_up(const struct connection *c)
     (void)close(copy);
 }
 
-/* Has the client sent its preface? */
-static bool has_spoken(const struct connection *c)
+/* False: not TCP, or a kernel that does not count. */
+static bool bytes_received(const struct connection *c, uint64_t *bytes)
 {
     struct tcp_info info;
     socklen_t n = sizeof info;
     memset(&info, 0, sizeof info);
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
         n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
-        return true; /* not TCP, or a kernel that does not count */
-    return info.tcpi_bytes_received >= PREFACE_BYTES;
+        return false;
+    *bytes = info.tcpi_bytes_received;
+    return true;
 }
 
-/* Forgets connections that are gone, ends those that never spoke. */
+/* Must it be ended? */
+static bool is_unwanted(struct acceptor *a, struct connection *c, int64_t now)
+{
+    uint64_t bytes;
+    if (!c->counted || !bytes_received(c, &bytes)) {
+        c->young = false;
+        return false;
+    }
+    if (c->young && bytes >= PREFACE_BYTES)
+        c->young = false;
+    if (c->young)
+        return now - c->since_ms >= a->preface_ms;
+    if (c->calls != c->calls_then || grpc_server_is_full(a->server)) {
+        c->calls_then = c->calls;
+        c->bytes_then = bytes;
+    }
+    return bytes - c->bytes_then > UNHEARD_MAX + c->receiving * a->server->max_message;
+}
+
+/* Forgets connections that are gone, ends those that never spoke, or do not say anything. */
 static void look(struct acceptor *a)
 {
     const int64_t now = now_ms();
@@ -99,9 +133,10 @@ static void look(struct acceptor *a)
         struct connection *c = &a->at[i];
         if (!leads_to(c->fd, c->inode))
             continue;
-        if (c->young && has_spoken(c))
-            c->young = false;
-        if (c->young && now - c->since_ms >= a->preface_ms) {
+        if (is_unwanted(a, c, now)) {
+            if (!c->young)
+                sl_log(a->server->host, SL_LOG_WARN,
+                       "OTLP/gRPC: a connection is ended: it sends without end, but no request");
             hang_up(c);
             continue;
         }
@@ -109,6 +144,19 @@ static void look(struct acceptor *a)
         a->at[kept++] = *c;
     }
     a->n = kept;
+}
+
+void acceptor_heard(struct acceptor *a, int32_t descriptor, int receiving)
+{
+    pthread_mutex_lock(&a->mutex);
+    for (uint32_t i = 0; i < a->n; i++) {
+        struct connection *c = &a->at[i];
+        if (c->fd == descriptor) {
+            c->calls++;
+            c->receiving += receiving > 0 || c->receiving > 0 ? (uint32_t)receiving : 0;
+        }
+    }
+    pthread_mutex_unlock(&a->mutex);
 }
 
 static bool remember(struct acceptor *a, int fd)
@@ -126,9 +174,15 @@ static bool remember(struct acceptor *a, int fd)
         a->at = moved;
         a->capacity = capacity;
     }
-    a->at[a->n++] =
-        (struct connection){.fd = fd, .young = true, .inode = st.st_ino, .since_ms = now_ms()};
+    struct connection *c = &a->at[a->n++];
+    uint64_t bytes;
+    *c = (struct connection){.fd = fd, .young = true, .inode = st.st_ino, .since_ms = now_ms()};
+    c->counted = bytes_received(c, &bytes);
     a->young++;
+    if (c->counted) {
+        struct epoll_event e = {.events = EPOLLIN};
+        (void)epoll_ctl(a->watch, EPOLL_CTL_ADD, fd, &e); /* closing takes it out again */
+    }
     return true;
 }
 
@@ -170,12 +224,14 @@ static void *acceptor_run(void *arg)
 {
     struct acceptor *a = (struct acceptor *)arg;
     int pause = 0;
+    bool glanced = false; /* bytes that come are not waited for until some time has passed */
     (void)pthread_setname_np(pthread_self(), "otlp-accept");
     for (;;) {
-        struct pollfd fds[2] = {{.fd = a->wake, .events = POLLIN},
-                                {.fd = pause ? -1 : a->listener, .events = POLLIN}};
-        int timeout = pause ? pause : a->young ? a->look_ms : -1;
-        if (poll(fds, 2, timeout) < 0 && errno != EINTR)
+        struct pollfd fds[3] = {{.fd = a->wake, .events = POLLIN},
+                                {.fd = pause ? -1 : a->listener, .events = POLLIN},
+                                {.fd = glanced ? -1 : a->watch, .events = POLLIN}};
+        int timeout = pause ? pause : glanced ? GLANCE_MS : a->young ? a->look_ms : -1;
+        if (poll(fds, 3, timeout) < 0 && errno != EINTR)
             break;
         pause = 0;
         if (fds[0].revents)
@@ -183,8 +239,12 @@ static void *acceptor_run(void *arg)
         if (fds[1].revents)
             pause = accept_some(a);
         pthread_mutex_lock(&a->mutex);
-        if (a->young && now_ms() - a->looked_ms >= a->look_ms)
+        const int64_t since = now_ms() - a->looked_ms;
+        glanced = glanced && since < GLANCE_MS;
+        if (fds[2].revents || (a->young && since >= a->look_ms)) {
             look(a);
+            glanced = true;
+        }
         pthread_mutex_unlock(&a->mutex);
     }
     return NULL;
@@ -211,6 +271,8 @@ static void acceptor_free(struct acceptor *a)
     relay_stop(a->relay);
     if (a->wake >= 0)
         (void)close(a->wake);
+    if (a->watch >= 0)
+        (void)close(a->watch);
     pthread_mutex_destroy(&a->mutex);
     free(a->at);
     free(a);
@@ -232,17 +294,19 @@ int32_t acceptor_start(struct otlp_grpc_server *server, int32_t fd,
     a->look_ms = a->preface_ms < LOOK_MS ? (int)a->preface_ms : LOOK_MS;
     a->looked_ms = now_ms();
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    a->watch = epoll_create1(EPOLL_CLOEXEC);
+    *out = a; /* calls may come as soon as the thread runs */
     int32_t status = SL_OK;
     if (settings->security.api)
         status = relay_start(a, &settings->security, a->preface_ms, &a->relay, error);
-    if (status == SL_OK && (a->wake < 0 || thread_create(a) != 0))
+    if (status == SL_OK && (a->wake < 0 || a->watch < 0 || thread_create(a) != 0))
         status = sl_fail(error, SL_ERR_IO, "cannot start the thread that accepts connections");
     if (status != SL_OK) {
+        *out = NULL;
         acceptor_free(a);
         return status;
     }
     a->accepting = true;
-    *out = a;
     return SL_OK;
 }
 

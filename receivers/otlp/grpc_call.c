@@ -6,6 +6,7 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
+#include <grpc/support/alloc.h>
 #include <grpc/support/log.h>
 #include <stdlib.h>
 
@@ -348,6 +349,25 @@ static int32_t read_message(struct exchange *e, sl_error *error)
     return status;
 }
 
+/* The connection's descriptor, by which the acceptor knows it: the core names those that it was given
+ * so. -1: not known. */
+static int32_t descriptor_of(grpc_call *call)
+{
+    char *peer = grpc_call_get_peer(call); /* "fd:12" */
+    const long fd = peer && strncmp(peer, "fd:", 3) == 0 ? strtol(peer + 3, NULL, 10) : -1;
+    gpr_free(peer);
+    return fd >= 0 && fd <= INT32_MAX ? (int32_t)fd : -1;
+}
+
+/* Tells the acceptor that a message is received from now on (1), or no longer (-1). */
+static void hear(struct exchange *e, int receiving)
+{
+    if (receiving > 0)
+        e->descriptor = descriptor_of(e->call);
+    if (e->descriptor >= 0)
+        acceptor_heard(e->server->acceptor, e->descriptor, receiving);
+}
+
 static void handle_message(struct exchange *e)
 {
     struct otlp_grpc_server *s = e->server;
@@ -427,22 +447,26 @@ static int32_t admit(struct exchange *e, sl_error *error)
 static void handle_request(struct exchange *e)
 {
     struct otlp_grpc_server *s = e->server;
+    hear(e, 1);
     for (e->index = 0; e->index < INTAKE_SIGNALS; e->index++) {
         if (grpc_slice_str_cmp(e->details.method, methods[e->index]) == 0)
             break;
     }
     if (e->index == INTAKE_SIGNALS) {
+        hear(e, -1);
         refuse(e, SL_ERR_UNSUPPORTED, "unknown service or method", REFUSED_UNSUPPORTED);
         return;
     }
     sl_error error = {.size = sizeof error};
     const int32_t admitted = admit(e, &error);
     if (admitted != SL_OK) {
+        hear(e, -1);
         refuse_sender(e, admitted, error.text);
         return;
     }
     /* The C core shows no length before it has received the whole message. */
     if (s->budget && !s->budget->reserve(s->host, s->max_message)) {
+        hear(e, -1);
         refuse(e, SL_ERR_NOMEM, NULL, REFUSED_NO_MEMORY);
         return;
     }
@@ -472,6 +496,7 @@ static void on_event(grpc_loop_event *event, bool ok)
         handle_request(e);
         break;
     case EXCHANGE_RECEIVING:
+        hear(e, -1);
         handle_message(e);
         break;
     case EXCHANGE_REPLYING:

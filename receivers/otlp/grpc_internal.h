@@ -38,6 +38,7 @@ struct exchange {
     grpc_byte_buffer *empty; /* kept; sending takes nothing out of it */
     sl_payload *payload;     /* while it is being filled */
     uint32_t index;          /* of the signal */
+    int32_t descriptor;      /* the connection's, while its message is received; -1: not known */
     bool reserved;           /* room for a largest message, in the budget */
     bool has_trailer;
     int cancelled;
@@ -85,6 +86,8 @@ void exchange_deinit(struct exchange *);
 
 /* grpc_server.c */
 void grpc_server_release(struct otlp_grpc_server *);
+/* Do calls wait inside gRPC, unheard of? [any] */
+bool grpc_server_is_full(struct otlp_grpc_server *);
 
 /* grpc_accept.c: a thread that accepts and hands connections to gRPC. */
 int32_t acceptor_start(struct otlp_grpc_server *, int32_t fd, const struct otlp_grpc_settings *,
@@ -95,6 +98,10 @@ void acceptor_drain(struct acceptor *); /* NULL is legal */
 void acceptor_stop(struct acceptor *); /* NULL is legal */
 /* Gives gRPC a connection, if there is room for one more; else it stays the caller's. [any] */
 bool acceptor_adopt(struct acceptor *, int fd);
+
+/* A call has come on the connection with this descriptor, and its message is received from now on
+ * (1), or no longer (-1). [any] */
+void acceptor_heard(struct acceptor *, int32_t descriptor, int receiving);
 
 /* grpc_secure.c: a thread with TLS between accepted connections and gRPC. */
 struct relay;

@@ -19,7 +19,11 @@ enum {
     TURN = 1 << 20,      /* what one connection may move before the others have their turn */
     EVENTS = 32,
     PREFACE_BYTES = 24, /* what every HTTP/2 client sends first */
-    LINGER_MS = 1000,   /* what a client gets to read the last bytes */
+    FRAME_HEAD = 9,
+    FRAME_HEADERS = 1,
+    FRAME_CONTINUATION = 9,
+    HEADERS_MAX = 64 * 1024, /* a header list over all its frames; the core bounds each frame's */
+    LINGER_MS = 1000,        /* what a client gets to read the last bytes */
     STACK = 512 * 1024
 };
 
@@ -35,6 +39,14 @@ struct held {
     size_t from, to;
 };
 
+/* Where in a client's frames the bytes stand. */
+struct frames {
+    uint64_t skip; /* what is left of the preface, or of a frame's payload */
+    uint8_t head[FRAME_HEAD];
+    uint32_t n_head;
+    uint32_t headers; /* bytes of the present header list */
+};
+
 struct side {
     struct relay_conn *conn;
     int fd;
@@ -46,7 +58,8 @@ struct relay_conn {
     struct side client, core; /* gRPC's core: -1 before the handshake is done */
     struct tls_conn *tls;
     enum stage stage;
-    int32_t wants;       /* of the handshake: TLS_WANT_READ or TLS_WANT_WRITE */
+    int32_t wants; /* of the handshake: TLS_WANT_READ or TLS_WANT_WRITE */
+    struct frames frames;
     struct held in, out; /* for the core; for the client */
     bool more;           /* there may be bytes from the client that epoll does not tell of */
     bool client_ended, core_ended;
@@ -191,6 +204,34 @@ static ssize_t read_client(struct relay *r, struct relay_conn *c, size_t *got)
     return n;
 }
 
+/* False: a header list does not end. */
+static bool walk_frames(struct frames *f, const uint8_t *at, size_t n)
+{
+    while (n > 0) {
+        if (f->skip > 0) {
+            const size_t step = f->skip < n ? (size_t)f->skip : n;
+            f->skip -= step;
+            at += step;
+            n -= step;
+            continue;
+        }
+        f->head[f->n_head++] = *at++;
+        n--;
+        if (f->n_head < FRAME_HEAD)
+            continue;
+        f->n_head = 0;
+        f->skip = (uint32_t)f->head[0] << 16 | (uint32_t)f->head[1] << 8 | f->head[2];
+        if (f->head[3] == FRAME_HEADERS)
+            f->headers = 0;
+        if (f->head[3] == FRAME_HEADERS || f->head[3] == FRAME_CONTINUATION) {
+            f->headers += FRAME_HEAD + (uint32_t)f->skip;
+            if (f->headers > HEADERS_MAX)
+                return false;
+        }
+    }
+    return true;
+}
+
 static void note_preface(struct relay_conn *c, size_t n)
 {
     c->got += n < PREFACE_BYTES ? (uint32_t)n : PREFACE_BYTES;
@@ -204,8 +245,10 @@ static void move_in(struct relay *r, struct relay_conn *c)
     while (!c->in.at && !c->client_ended && total < TURN) {
         size_t got;
         const ssize_t last = read_client(r, c, &got);
-        const ssize_t put = got > 0 ? give_core(c, r->buffer, got) : 0;
-        if (put < 0 || ((size_t)put < got && !hold(&c->in, r->buffer + put, got - (size_t)put))) {
+        const bool good = walk_frames(&c->frames, r->buffer, got);
+        const ssize_t put = good && got > 0 ? give_core(c, r->buffer, got) : 0;
+        if (!good || put < 0 ||
+            ((size_t)put < got && !hold(&c->in, r->buffer + put, got - (size_t)put))) {
             conn_kill(r, c);
             return;
         }
@@ -446,6 +489,7 @@ bool relay_take(struct relay *r, int fd)
     c->client = (struct side){c, fd, 0};
     c->core = (struct side){c, -1, 0};
     c->young = true;
+    c->frames.skip = PREFACE_BYTES;
     c->until_ms = now_ms() + r->patience_ms;
     c->tls = r->security.api->accept(r->security.server, fd);
     if (!c->tls) {

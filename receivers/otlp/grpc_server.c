@@ -86,6 +86,14 @@ void grpc_server_release(struct otlp_grpc_server *s)
     free(s);
 }
 
+bool grpc_server_is_full(struct otlp_grpc_server *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    const bool full = s->waiting == 0;
+    pthread_mutex_unlock(&s->mutex);
+    return full;
+}
+
 static struct otlp_grpc_server *server_new(const sl_host *host)
 {
     struct otlp_grpc_server *s = (struct otlp_grpc_server *)calloc(1, sizeof *s);

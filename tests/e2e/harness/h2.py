@@ -1,5 +1,6 @@
 """HTTP/2 frame by frame, for clients that do what no library would."""
 import socket
+import ssl
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -36,9 +37,11 @@ def request(path, **more):
 
 
 class Client:
-    def __init__(self, endpoint, timeout=20):
+    def __init__(self, endpoint, timeout=20, context=None):
         host, port = endpoint.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=timeout)
+        if context is not None:  # an ssl.SSLContext: TLS
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.send(PREFACE + frame(SETTINGS, 0, 0))
 
     def send(self, data):
@@ -46,7 +49,7 @@ class Client:
         try:
             self.socket.sendall(data)
             return True
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, ssl.SSLError):
             return False
 
     def end(self):
