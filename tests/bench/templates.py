@@ -45,6 +45,8 @@ PROCESSORS = {
                          "    - {key: deployment.environment, value: production, action: upsert}"],
     "resource": ["  resource:", "    attributes:",
                  "    - {key: deployment.environment, value: production, action: upsert}"],
+    "redaction": ["  redaction:", "    allow_all_keys: true", "    summary: info",
+                  "    blocked_values: ['4[0-9]{12}(?:[0-9]{3})?', '[a-z.]+@[a-z.]+\\.[a-z]+']"],
     "filter": ["  filter:", "    error_mode: ignore", "    traces:", "      span:",
                "      - 'attributes[\"http.route\"] == \"/none\" or resource.attributes[\"none\"] != nil'"],
 }

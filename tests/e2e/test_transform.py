@@ -195,6 +195,67 @@ class Filter(Transform):
                          r'logs.log_record, line \d+, column \d+: at character 1: there is no path "bod"')
 
 
+class Redaction(Transform):
+    SECRETS = ("4111111111111111", "ann@example.com", "hunter2")
+
+    def secret_logs(self):
+        """Log records with secrets in every place of the body and the attributes."""
+        bodies = ["pay with 4111111111111111", "write to ann@example.com, twice: ann@example.com",
+                  {"card": "4111111111111111", "inner": {"mail": ["ann@example.com", 5, {"deep": "hunter2"}]},
+                   "password": "hunter2", "plain": 7, "note": "ann@example.com"},
+                  ["hunter2", {"token": "x"}], 4111111111111111, True]
+        message = otlp.SIGNALS["logs"].request()
+        record = message.resource_logs.add()
+        record.resource.attributes.add(key="owner").value.string_value = "ann@example.com"
+        scope = record.scope_logs.add()
+        scope.scope.attributes.add(key="password").value.string_value = "hunter2"
+        for body in bodies:
+            log = scope.log_records.add(severity_number=9)
+            log.body.CopyFrom(oracle.value_of(body))
+            for key, value in (("mail", "ann@example.com"), ("password", "hunter2"), ("n", 4111111111111111),
+                               ("http.request.method", "GET")):
+                log.attributes.add(key=key).value.CopyFrom(oracle.value_of(value))
+        return message.SerializeToString()
+
+    def check_redaction(self, config, secrets=()):
+        requests = self.requests()
+        requests["logs"].append(self.secret_logs())
+        redaction = oracle.Redaction(config)
+        for signal, arrived in self.through({"redaction": config}, requests).items():
+            with self.subTest(signal=signal):
+                self.compare(signal, arrived, [redaction.request(signal, body, otlp.parse)
+                                               for body in requests[signal]])
+                for secret in secrets:
+                    self.assertNotIn(secret.encode(), b"".join(arrived))
+
+    BLOCKED = {"blocked_values": ["4[0-9]{12}(?:[0-9]{3})?", "[a-z]+@example\\.com", "hunter."],
+               "blocked_key_patterns": ["pass.*", ".*token.*"]}
+
+    def test_masked_values(self):
+        self.check_redaction({"allow_all_keys": True, "summary": "debug", "redact_all_types": True,
+                              **self.BLOCKED}, self.SECRETS)
+
+    def test_allowed_keys(self):
+        self.check_redaction({"allowed_keys": ["seq", "mail", "service.name", "inner", "deep", "name"],
+                              "ignored_keys": ["n"], "ignored_key_patterns": ["^http\\."],
+                              "allowed_values": ["^ann@example"], "summary": "info", **self.BLOCKED})
+
+    def test_hashes(self):
+        for kind, key in (("md5", None), ("sha1", None), ("sha3", None), ("hmac-sha256", "k"),
+                          ("hmac-sha512", "k")):
+            with self.subTest(kind=kind):
+                more = {"hmac_key": key} if key else {}
+                config = {"allow_all_keys": True, "hash_function": kind, **more, **self.BLOCKED}
+                requests = {"logs": [self.secret_logs()]}
+                arrived = self.through({"redaction": config}, requests)["logs"][-1:]
+                self.compare("logs", arrived, [oracle.Redaction(config).request(
+                    "logs", requests["logs"][0], otlp.parse)])
+                self.assertNotIn(b"hunter2", arrived[0])
+
+    def test_everything_goes_by_default(self):
+        self.check_redaction({})
+
+
 def otlp_count(signal, message):
     return sum(1 for _ in otlp.each_item(signal, message))
 

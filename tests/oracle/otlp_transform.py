@@ -1,7 +1,10 @@
 """What the processors `attributes` and `resource` make of a request, said once more over google.protobuf's
 objects: the second opinion for the end-to-end tests. Attributes are lists of KeyValue messages; the order
 in which new ones stand is not compared (see canonical)."""
+import base64
 import hashlib
+import hmac
+import json
 import re
 import struct
 
@@ -76,9 +79,28 @@ def python_of(value):
 
 
 def plain_text(value):
-    """Of texts, truth values and whole numbers, which the tests use."""
-    python = python_of(value)
+    """As the Collector writes it; fractions only where Python writes them alike."""
+    kind, python = value.WhichOneof("value"), python_of(value)
+    if kind == "kvlist_value":
+        return "{" + ",".join(f"{json_text(e.key)}:{_inner(e.value)}" for e in python.values) + "}"
+    if kind == "array_value":
+        return "[" + ",".join(_inner(v) for v in python.values) + "]"
+    if kind == "bytes_value":
+        return base64.b64encode(python).decode()
+    if isinstance(python, float) and python.is_integer():
+        return str(int(python))
     return str(python).lower() if isinstance(python, bool) else str(python)
+
+
+def json_text(text):
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _inner(value):
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return "null"
+    return json_text(plain_text(value)) if kind in ("string_value", "bytes_value") else plain_text(value)
 
 
 def sha256(value):
@@ -217,3 +239,124 @@ def filtered(signal, data, parse, unwanted_item, unwanted_event=lambda *_: False
     records = each_resource(signal, message)
     drop(records, lambda r: drop(getattr(r, SCOPES[signal]), lambda s: scope_is_empty(r, s)))
     return message if any(True for _ in each_item(signal, message)) else None
+
+
+# ---- redaction ----
+
+class Redaction:
+    """What the processor `redaction` does, with patterns that Python's `re` reads alike."""
+
+    OWN = [f"redaction.{body}{touch}.{what}" for body in ("", "body.")
+           for touch in ("redacted", "masked", "allowed", "ignored") for what in ("keys", "count")]
+
+    def __init__(self, config):
+        self.config = config
+        self.allowed = set(config.get("allowed_keys", ())) | set(self.OWN)
+
+    def matches(self, key, text):
+        return any(re.search(p, text) for p in self.config.get(key, ()))
+
+    def fate(self, key):
+        if key in self.config.get("ignored_keys", ()) or self.matches("ignored_key_patterns", key):
+            return "ignored"
+        if not self.config.get("allow_all_keys") and key not in self.allowed:
+            return "redacted"
+        return "masked" if self.matches("blocked_key_patterns", key) else "look"
+
+    def hide(self, match):
+        kind = self.config.get("hash_function")
+        if not kind:
+            return "****"
+        data, key = match.group(0).encode(), self.config.get("hmac_key", "").encode()
+        if kind.startswith("hmac-"):
+            return hmac.new(key, data, kind[5:]).hexdigest()
+        return hashlib.new({"sha3": "sha3_256"}.get(kind, kind), data).hexdigest()
+
+    def mask(self, text):
+        for pattern in self.config.get("blocked_values", ()):
+            text = re.sub(pattern, self.hide, text)
+        return text
+
+    def mask_all(self, text):
+        # Go does not match once more, emptily, where a match has just ended
+        return "\n".join(self.hide(re.match(r"(?s).*", line)) for line in text.split("\n"))
+
+    def seen(self, value):
+        python = python_of(value)
+        if isinstance(python, str):
+            return python
+        return plain_text(value) if self.config.get("redact_all_types") and python is not None else ""
+
+    def summarize(self, attrs, touched, body=""):
+        summary = self.config.get("summary")
+        for touch in ("redacted", "masked", "allowed", "ignored"):
+            keys = touched.get(touch, [])
+            if keys and summary == "debug" and touch != "ignored":
+                attrs.set(f"redaction.{body}{touch}.keys", value_of(",".join(sorted(keys))))
+            if keys and summary in ("debug", "info"):
+                attrs.set(f"redaction.{body}{touch}.count", value_of(len(keys)))
+
+    def attributes(self, attributes, body_touched=None):
+        attrs, touched = Attributes(attributes), {}
+        for a in list(attrs.at):
+            fate, text = self.fate(a.key), self.seen(a.value)
+            if fate in ("ignored", "redacted"):
+                touched.setdefault(fate, []).append(a.key)
+                if fate == "redacted":
+                    attrs.remove(a.key)
+            elif self.matches("allowed_values", text):
+                touched.setdefault("allowed", []).append(a.key)
+            else:
+                masked = self.mask_all(text) if fate == "masked" else self.mask(text)
+                if fate == "masked" or masked != text:
+                    touched.setdefault("masked", []).append(a.key)
+                    attrs.set(a.key, value_of(masked))
+        self.summarize(attrs, touched)
+        self.summarize(attrs, body_touched or {}, "body.")
+        attrs.done()
+
+    def body(self, value, path, touched, top=True):
+        kind = value.WhichOneof("value")
+        if kind == "kvlist_value":
+            kept = []
+            for entry in value.kvlist_value.values:
+                inner = entry.key if top else f"{path}.{entry.key}"
+                fate = self.fate(entry.key)
+                if fate in ("ignored", "redacted", "masked"):
+                    touched.setdefault(fate, []).append(inner)
+                if fate == "masked":
+                    entry.value.CopyFrom(value_of(self.mask_all(entry.value.string_value)))
+                elif fate == "look":
+                    self.body(entry.value, inner, touched, False)
+                if fate != "redacted":
+                    kept.append(entry.SerializeToString())
+            if len(kept) != len(value.kvlist_value.values):
+                del value.kvlist_value.values[:]
+                for entry in kept:
+                    value.kvlist_value.values.add().ParseFromString(entry)
+        elif kind == "array_value":
+            for i, inner in enumerate(value.array_value.values):
+                self.body(inner, f"[{i}]" if top else f"{path}.[{i}]", touched, False)
+        else:
+            text = "" if kind is None else plain_text(value)
+            if self.matches("allowed_values", text):
+                if not top:
+                    touched.setdefault("allowed", []).append(path)
+            elif self.mask(text) != text:
+                touched.setdefault("masked", []).append("body" if top else path)
+                value.CopyFrom(value_of(self.mask(text)))
+
+    def request(self, signal, data, parse):
+        message = parse(signal, data)
+        for record in each_resource(signal, message):
+            self.attributes(record.resource.attributes)
+            for scope in getattr(record, SCOPES[signal]):
+                self.attributes(scope.scope.attributes)
+        for _, _, _, item in each_item(signal, message):
+            touched = {}
+            if signal == "logs" and item.HasField("body"):
+                self.body(item.body, "", touched)
+            for event in getattr(item, "events", ()):
+                self.attributes(event.attributes)
+            self.attributes(item.attributes, touched)
+        return message

@@ -202,7 +202,7 @@ static void wrong_rules_are_refused(void **state)
         struct rule rule;
         const char *error;
     } cases[] = {
-        {{STRICT}, "include needs at least one property"},
+        {{.type = STRICT}, "include needs at least one property"},
         {{STRICT, .span_name = "a", .body = "b"}, "properties of several signals"},
         {{STRICT, .kind = "server"}, "no kind of spans is called \"server\""},
         {{REGEXP, .span_name = "("}, "missing closing parenthesis"},

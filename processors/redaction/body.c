@@ -1,0 +1,213 @@
+/* The body of a log record: a plain value, or lists and maps whose entries are treated one by one, with
+ * a path such as "user.emails.[0]" in the summary. On the instance's lane; without recursion. */
+#include "formats/otlp/value_text.h"
+#include "processors/redaction/redaction.h"
+
+enum { BODY = 5 /* field of a log record */ };
+
+/* The path to the entry, in memory that stays for the summary. */
+static sl_bytes path_to(struct redaction *r, sl_bytes parent, sl_bytes key, bool top)
+{
+    const size_t n = parent.n + !top + key.n;
+    uint8_t *at = otlp_scratch_room(&r->scratch, n + 1), *p = at;
+    if (!at) {
+        r->failed = true;
+        return sl_str("");
+    }
+    p = sl_put_slice(p, parent);
+    if (!top) {
+        *p++ = '.';
+    }
+    sl_put_slice(p, key);
+    otlp_scratch_take(&r->scratch, n + 1);
+    return sl_slice(at, n);
+}
+
+/* A plain value; `key` is its path, or "body". False: it stays as it is. */
+static bool redact_plain(struct redaction *r, const sl_value *value, sl_bytes key, bool is_body,
+                         sl_bytes *text)
+{
+    const sl_bytes old = otlp_value_text(&r->config->powers, value, &r->scratch);
+    if (!old.p) {
+        r->failed = true;
+        return false;
+    }
+    if (value_is_allowed(r, old)) {
+        if (!is_body) { /* of a body that is allowed nothing is told, as in the Collector */
+            touched_add(r, ALLOWED, key);
+        }
+        return false;
+    }
+    *text = mask_values(r, &r->scratch, old);
+    if (sl_eq(*text, old)) {
+        return false;
+    }
+    touched_add(r, MASKED, key);
+    return true;
+}
+
+static sl_bytes text_or_nothing(const sl_value *value)
+{
+    return value->type == SL_VALUE_TEXT && value->bytes.p ? value->bytes : sl_str("");
+}
+
+struct level {
+    sl_repeated entries;
+    sl_bytes path;
+    size_t any, list, pair;
+    uint32_t index;
+    bool map, open_pair;
+};
+
+static void open_level(struct redaction *r, struct level *level, uint32_t field,
+                       const sl_value *value, sl_bytes path)
+{
+    *level = (struct level){.map = value->type == SL_VALUE_MAP, .path = path};
+    level->entries = level->map ? sl_value_map(value) : sl_value_list(value);
+    level->any = sl_write_begin(&r->body, field);
+    level->list = sl_write_begin(&r->body, value->type);
+}
+
+/* Writes an entry of a level: opens its pair, if it is a map's. */
+static uint32_t begin_entry(struct redaction *r, struct level *level, sl_bytes key)
+{
+    if (!level->map) {
+        return 1;
+    }
+    level->pair = sl_write_begin(&r->body, 1);
+    level->open_pair = true;
+    sl_write_bytes(&r->body, 1, key);
+    return 2;
+}
+
+static void end_entry(struct redaction *r, struct level *level)
+{
+    if (level->open_pair) {
+        sl_write_end(&r->body, level->pair);
+        level->open_pair = false;
+    }
+}
+
+/* One entry of the innermost level. Returns true where it is a list or map, which `*inner` shows. */
+static bool redact_entry(struct redaction *r, struct level *level, bool top, sl_bytes key,
+                         sl_bytes any, bool *changed, sl_value *inner, sl_bytes *inner_path,
+                         uint32_t *field)
+{
+    char index[24];
+    sl_bytes text, name = key;
+    const sl_value value = sl_value_of(any);
+    if (!level->map) {
+        (void)snprintf(index, sizeof index, "[%u]", level->index++);
+        name = sl_str(index);
+    }
+    const sl_bytes path = path_to(r, level->path, name, top);
+    const enum fate fate = level->map ? fate_of_key(r, key) : FATE_LOOK;
+    if (fate == FATE_REMOVE) {
+        touched_add(r, REDACTED, path);
+        *changed = true;
+        return false;
+    }
+    *field = begin_entry(r, level, key);
+    if (fate == FATE_IGNORE) {
+        touched_add(r, IGNORED, path);
+        sl_write_bytes(&r->body, *field, any);
+    } else if (fate == FATE_MASK) {
+        touched_add(r, MASKED, path);
+        sl_write_value_text(&r->body, *field, mask_all(r, &r->scratch, text_or_nothing(&value)));
+        *changed = true;
+    } else if (value.type == SL_VALUE_LIST || value.type == SL_VALUE_MAP) {
+        *inner = value;
+        *inner_path = path;
+        return true;
+    } else if (redact_plain(r, &value, path, false, &text)) {
+        sl_write_value_text(&r->body, *field, text);
+        *changed = true;
+    } else {
+        sl_write_bytes(&r->body, *field, any);
+    }
+    end_entry(r, level);
+    return false;
+}
+
+/* Writes the list or map anew, as field BODY. Returns whether anything is other than it was. */
+static bool redact_nested(struct redaction *r, const sl_value *body)
+{
+    struct level levels[SL_VALUE_DEPTH_MAX];
+    uint32_t depth = 1;
+    bool changed = false;
+    open_level(r, &levels[0], BODY, body, sl_str(""));
+    while (depth > 0) {
+        struct level *level = &levels[depth - 1];
+        sl_bytes entry, key = sl_slice(NULL, 0), any, path;
+        sl_value inner;
+        uint32_t field;
+        end_entry(r, level); /* of what was nested in it */
+        if (!sl_repeated_next(&level->entries, &entry)) {
+            sl_write_end(&r->body, level->list);
+            sl_write_end(&r->body, level->any);
+            depth--;
+            continue;
+        }
+        any = entry;
+        if (level->map) {
+            sl_attr_split(entry, &key, &any);
+        }
+        if (!redact_entry(r, level, depth == 1, key, any, &changed, &inner, &path, &field)) {
+            continue;
+        }
+        if (depth == SL_VALUE_DEPTH_MAX) { /* the check refuses what is deeper */
+            r->failed = true;
+            break;
+        }
+        open_level(r, &levels[depth++], field, &inner, path);
+    }
+    return changed;
+}
+
+/* The record with the new body, which was written to r->body with its tag, in place of the old. */
+static sl_bytes with_body(struct redaction *r, sl_bytes record)
+{
+    bool written = false;
+    sl_wire w = sl_wire_of(record);
+    redaction_restart(&r->record);
+    for (;;) {
+        const uint8_t *from = w.p;
+        if (!sl_wire_next(&w)) {
+            break;
+        }
+        if (w.number != BODY || w.type != SL_BYTES) {
+            sl_write_raw(&r->record, sl_slice(from, (size_t)(w.p - from)));
+        } else if (!written) {
+            sl_write_raw(&r->record, sl_written(&r->body));
+            written = true;
+        }
+    }
+    r->failed |= r->record.failed;
+    return sl_written(&r->record);
+}
+
+sl_bytes redact_body(struct redaction *r, sl_bytes record)
+{
+    sl_bytes any = sl_slice(NULL, 0), part, text;
+    sl_repeated all = sl_repeated_of(record, BODY);
+    bool changed;
+    while (sl_repeated_next(&all, &part)) {
+        any = part.n || !any.p ? part : any; /* an empty one changes nothing in a merge */
+    }
+    if (!any.p) {
+        return record;
+    }
+    const sl_value body = sl_value_of(any);
+    redaction_restart(&r->body);
+    otlp_scratch_clear(&r->scratch);
+    if (body.type == SL_VALUE_LIST || body.type == SL_VALUE_MAP) {
+        changed = redact_nested(r, &body);
+    } else {
+        changed = redact_plain(r, &body, sl_str("body"), true, &text);
+        if (changed) {
+            sl_write_value_text(&r->body, BODY, text);
+        }
+    }
+    r->failed |= r->body.failed;
+    return changed && !r->failed ? with_body(r, record) : record;
+}

@@ -1,0 +1,193 @@
+/* The redaction processor: what is refused, what is told of an earlier redaction, that hostile texts are
+ * masked, and that nothing goes through without memory. */
+#include "processors/redaction/redaction.h"
+#include "tests/support/plugin_host.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+extern const sl_plugin sluice_plugin;
+
+struct fixture {
+    struct plugin_host *h;
+    const sl_type *type;
+    struct redaction_config config;
+    sl_bytes blocked[2], keys[2];
+    void *instance;
+};
+
+static void fixture_init(struct fixture *f, const char *blocked, const char *key, uint32_t summary)
+{
+    memset(f, 0, sizeof *f);
+    f->h = plugin_host_create();
+    f->type = sluice_plugin.types[0];
+    f->config.base.host = &f->h->host;
+    f->config.allow_all_keys = 1;
+    f->config.summary = summary;
+    f->blocked[0] = sl_str(blocked);
+    f->keys[0] = sl_str(key);
+    f->config.blocked_values =
+        (sl_list){.at = f->blocked, .n = blocked ? 1 : 0, .stride = sizeof(sl_bytes)};
+    f->config.blocked_key_patterns =
+        (sl_list){.at = f->keys, .n = key ? 1 : 0, .stride = sizeof(sl_bytes)};
+}
+
+static void fixture_open(struct fixture *f)
+{
+    sl_error error = {.size = sizeof error};
+    if (f->type->prepare(&f->config, &error) != SL_OK ||
+        f->type->open(&f->config, &f->h->host, &f->instance, &error) != SL_OK)
+        fail_msg("%s", error.text);
+}
+
+static void fixture_end(struct fixture *f)
+{
+    if (f->instance)
+        f->type->close(f->instance);
+    f->type->destroy(&f->config);
+    plugin_host_destroy(f->h);
+}
+
+/* A log record with a text as body and these attributes: name, value, ..., NULL. */
+static sl_bytes log_of(uint8_t *at, size_t room, sl_bytes body, const char *const *attrs)
+{
+    sl_writer w = sl_writer_fixed(at, room);
+    const size_t resource = sl_write_begin(&w, 1), scope = sl_write_begin(&w, 2);
+    const size_t record = sl_write_begin(&w, 2);
+    sl_write_value_text(&w, 5, body);
+    for (; *attrs; attrs += 2)
+        sl_write_attr_text(&w, 6, sl_str(attrs[0]), sl_str(attrs[1]));
+    sl_write_end(&w, record);
+    sl_write_end(&w, scope);
+    sl_write_end(&w, resource);
+    assert_false(w.failed);
+    return sl_written(&w);
+}
+
+/* The one log record of what was handed on; ends the delivery. */
+static void take(struct fixture *f, void (*look)(const sl_log_record *))
+{
+    sl_view view;
+    sl_delivery *d = plugin_host_take(f->h);
+    assert_non_null(d);
+    assert_int_equal(sl_view_of(&f->h->host, d, &view), SL_OK);
+    look(sl_log_at(&view, 0));
+    plugin_host_end(f->h, d, SL_DELIVERED, NULL);
+}
+
+static void give(struct fixture *f, sl_bytes request)
+{
+    sl_delivery *d = plugin_host_delivery_of(f->h, SL_LOGS, &request, 1, 1);
+    assert_int_equal(f->type->process(f->instance, d), SL_OK);
+}
+
+static void told_of_both(const sl_log_record *log)
+{
+    const sl_attrs attrs = sl_log_attrs(log);
+    const sl_value body = sl_log_body(log);
+    assert_true(sl_value_is(&body, "my **** is ****"));
+    assert_true(sl_eq(sl_attr_text(attrs, "a"), sl_str("****")));
+    assert_true(sl_eq(sl_attr_text(attrs, "token"), sl_str("****")));
+    assert_true(sl_eq(sl_attr_text(attrs, "redaction.masked.keys"), sl_str("a,b,token,z")));
+    assert_int_equal(sl_attr_int(attrs, "redaction.masked.count", -1), 2);
+    assert_true(sl_eq(sl_attr_text(attrs, "redaction.body.masked.keys"), sl_str("body")));
+    assert_int_equal(sl_attr_int(attrs, "redaction.body.masked.count", -1), 1);
+}
+
+static void summaries_add_up(void **state)
+{
+    static const char *const attrs[] = {"a",   "secret1", "token", "any", "redaction.masked.keys",
+                                        "z,b", NULL};
+    uint8_t at[1024];
+    struct fixture f;
+    (void)state;
+    fixture_init(&f, "secret[0-9]", "token", SUMMARY_DEBUG);
+    fixture_open(&f);
+    give(&f, log_of(at, sizeof at, sl_str("my secret1 is secret2"), attrs));
+    take(&f, told_of_both);
+    fixture_end(&f);
+}
+
+static void hidden_as_a_whole(const sl_log_record *log)
+{
+    const sl_value body = sl_log_body(log);
+    assert_true(sl_value_is(&body, "****"));
+    assert_true(sl_eq(sl_attr_text(sl_log_attrs(log), "k"), sl_str("****")));
+}
+
+static void hostile_texts_are_masked(void **state)
+{
+    static char text[60001];
+    static uint8_t at[200000];
+    const char *const attrs[] = {"k", text, NULL};
+    struct fixture f;
+    (void)state;
+    memset(text, 'a', sizeof text - 1);
+    fixture_init(&f, "(a+)+[bd]$", NULL, SUMMARY_SILENT);
+    fixture_open(&f);
+    give(&f, log_of(at, sizeof at, sl_str(text), attrs));
+    take(&f, hidden_as_a_whole);
+    fixture_end(&f);
+}
+
+static void nothing_goes_through_without_memory(void **state)
+{
+    static const char *const attrs[] = {"a", "secret1", NULL};
+    uint8_t at[1024];
+    struct fixture f;
+    uint32_t failures = 0;
+    (void)state;
+    fixture_init(&f, "secret[0-9]", NULL, SUMMARY_INFO);
+    fixture_open(&f);
+    const sl_bytes request = log_of(at, sizeof at, sl_str("secret1"), attrs);
+    for (uint32_t fail = 1;; fail++) {
+        sl_delivery *d = plugin_host_delivery_of(f.h, SL_LOGS, &request, 1, 1);
+        f.h->fail_at = f.h->calls + fail;
+        if (f.type->process(f.instance, d) == SL_OK)
+            break;
+        failures++;
+        assert_int_equal(d->unclaimed, 1);
+        assert_null(plugin_host_take(f.h));
+        plugin_host_end(f.h, d, SL_FAILED, NULL);
+    }
+    assert_true(failures >= 3);
+    plugin_host_end(f.h, plugin_host_take(f.h), SL_DELIVERED, NULL);
+    fixture_end(&f);
+}
+
+static void wrong_configs_are_refused(void **state)
+{
+    const sl_raw enabled = {.kind = 1, .key = sl_str("enabled"), .text = sl_str("true")};
+    const sl_raw sql = {.kind = 3, .key = sl_str("sql"), .n = 1, .children = &enabled};
+    const sl_raw url = {.kind = 3, .key = sl_str("url_sanitizer"), .n = 1, .children = &enabled};
+    const sl_raw db = {.kind = 3, .key = sl_str("db_sanitizer"), .n = 1, .children = &sql};
+    static const char *const said[] = {
+        "blocked_values[0]: pattern \"(\"", "url_sanitizer is not supported",
+        "db_sanitizer is not supported", "hmac-sha512 needs hmac_key"};
+    (void)state;
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        struct fixture f;
+        sl_error error = {.size = sizeof error};
+        fixture_init(&f, i == 0 ? "(" : "x", NULL, SUMMARY_SILENT);
+        f.config.url_sanitizer = i == 1 ? &url : NULL;
+        f.config.db_sanitizer = i == 2 ? &db : NULL;
+        f.config.hash_function = i == 3 ? 5 : 0;
+        assert_int_equal(f.type->prepare(&f.config, &error), SL_ERR_INVALID);
+        if (!strstr(error.text, said[i]))
+            fail_msg("\"%s\" does not say: %s", error.text, said[i]);
+        fixture_end(&f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(summaries_add_up),
+        cmocka_unit_test(hostile_texts_are_masked),
+        cmocka_unit_test(nothing_goes_through_without_memory),
+        cmocka_unit_test(wrong_configs_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
