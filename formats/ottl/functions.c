@@ -117,20 +117,19 @@ static bool wrong(uint32_t function, const struct ottl_value *v, const char *wan
     return false;
 }
 
-/* As the Collector's "string-like" getters; .p NULL: nil, or no memory. */
+/* As the Collector's "string-like" getters; .p NULL and .n not 0: it is no text, or no memory. */
 static sl_bytes text_of(struct ottl_machine *m, const struct ottl_value *v)
 {
     static const uint32_t types[] = {SL_VALUE_EMPTY, SL_VALUE_BOOL,  SL_VALUE_INT, SL_VALUE_DOUBLE,
                                      SL_VALUE_TEXT,  SL_VALUE_BYTES, SL_VALUE_MAP, SL_VALUE_LIST};
-    if (v->type == OTTL_NIL || v->type >= OTTL_TIME) {
-        return sl_slice(NULL, 0);
-    }
-    /* maps of records, not of values, have another field number; they are written as they are */
-    if ((v->type == OTTL_MAP || v->type == OTTL_LIST) && v->field != 1) {
-        return v->bytes;
+    /* all attributes of a record are no value, and have another field number */
+    const bool is_record = (v->type == OTTL_MAP || v->type == OTTL_LIST) && v->field != 1;
+    if (v->type == OTTL_NIL || v->type >= OTTL_TIME || is_record) {
+        return sl_slice(NULL, 1);
     }
     const sl_value value = {.type = types[v->type], .number = v->number, .bytes = v->bytes};
-    return otlp_value_text(&m->powers, &value, &m->scratch);
+    const sl_bytes text = otlp_value_text(&m->powers, &value, &m->scratch);
+    return text.p ? text : sl_slice(NULL, 1);
 }
 
 static uint8_t *room(struct ottl_machine *m, size_t n, sl_error *error)
@@ -190,6 +189,9 @@ static bool concat(struct ottl_machine *m, struct ottl_value *v, uint32_t n, sl_
     }
     for (uint32_t i = 0; i + 1 < n; i++) {
         const sl_bytes text = v[i].type == OTTL_NIL ? sl_str("<nil>") : text_of(m, &v[i]);
+        if (!text.p) {
+            return wrong(F_CONCAT, &v[i], "value that is a text", error);
+        }
         v[i] = ottl_text(text);
         size += text.n + between.n;
     }
@@ -310,7 +312,7 @@ static bool to_string(struct ottl_machine *m, struct ottl_value *v, sl_error *er
         return true;
     }
     const sl_bytes text = text_of(m, v);
-    if (!text.p && v->bytes.n) {
+    if (!text.p) {
         return wrong(F_STRING, v, "value that is a text", error);
     }
     *v = ottl_text(text);
@@ -412,7 +414,7 @@ static bool is_match(struct ottl_machine *m, struct ottl_value *v, const struct 
         return true;
     }
     const sl_bytes text = text_of(m, v);
-    if (!text.p && text.n) {
+    if (!text.p) {
         return wrong(F_IS_MATCH, v, "value that is a text", error);
     }
     const int32_t found = pattern_match(pattern, m->matcher, text);

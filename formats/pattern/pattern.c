@@ -39,8 +39,8 @@ int32_t pattern_compile(sl_bytes text, struct pattern **pattern, sl_error *error
     }
     (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     p->code = pcre2_compile(text.n ? text.p : (PCRE2_SPTR) "", text.n,
-                            PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C |
-                                PCRE2_USE_OFFSET_LIMIT,
+                            PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY |
+                                PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
                             &code, &offset, context);
     if (!p->code) {
         PCRE2_UCHAR reason[160] = "";

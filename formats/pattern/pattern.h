@@ -32,7 +32,7 @@ sl_bytes pattern_group_name(const struct pattern *pattern, uint32_t group);
 struct pattern_matcher *pattern_matcher_create(uint32_t groups);
 void pattern_matcher_free(struct pattern_matcher *matcher);
 
-/* enum pattern_result. `text` is valid UTF-8; the search begins at `from`, the text before it is
+/* enum pattern_result. Bytes of the text that are no UTF-8 match nothing; the search begins at `from`, the text before it is
  * seen by ^ and \b. */
 int32_t pattern_find(const struct pattern *pattern, struct pattern_matcher *matcher, sl_bytes text,
                      size_t from);

@@ -254,6 +254,9 @@ static void conditions_are_evaluated(void **state)
         {OTTL_SPAN, "ContainsValue(attributes[\"user\"][\"ids\"], \"7\")", 0},
         {OTTL_SPAN, "Trim(\"  a \") == \"a\"", 1},
         {OTTL_SPAN, "Len(200) == 1", -1},
+        {OTTL_SPAN, "IsMatch(attributes, \"x\")", -1},
+        {OTTL_SPAN, "Concat([start_time], \"x\") == \"\"", -1},
+        {OTTL_SPAN, "IsMatch(Substring(\"a\\u00e4\", 0, 2), \"^a$\")", 0}, /* half a character */
     };
     struct sample *s = malloc(sizeof *s);
     struct ottl_machine *m = ottl_machine_create();

@@ -44,6 +44,14 @@ static void means_what_go_says(void **state)
         {"(?U)a+", "aaa", "a"},
         {"\\x{e4}", "\xc3\xa4", "\xc3\xa4"},
         {"\\Qa.b\\E", "axb a.b", "a.b"},
+        {"a.c",
+         "a\xff"
+         "c",
+         NULL}, /* not UTF-8 */
+        {"c",
+         "a\xff"
+         "c",
+         "c"},
         {"4[0-9]{12}(?:[0-9]{3})?", "x4111111111111111y", "4111111111111111"},
     };
     struct pattern_matcher *m = pattern_matcher_create(4);

@@ -167,13 +167,12 @@ static void compare(const struct otlp_flat *old, const struct otlp_flat *new,
 {
     uint32_t k = 0;
     for (uint32_t i = 0; i < old->n; i++) {
-        const struct otlp_flat_item *a = &old->items[i], *b = &new->items[k];
         assert_int_equal(sl_mask_test(w->keep, i), plan->what[i] != DROP);
         if (plan->what[i] == DROP) {
             continue;
         }
         assert_true(k < new->n);
-        k++;
+        const struct otlp_flat_item *a = &old->items[i], *b = &new->items[k++];
         assert_int_equal(a->record, b->record);
         assert_memory_equal(a->at, b->at, a->record);
         const size_t a_n = plan->what[i] == REPLACE ? 0 : a->n - a->record;

@@ -1,7 +1,9 @@
 /* The redaction processor: what is refused, what is told of an earlier redaction, that hostile texts are
  * masked, and that nothing goes through without memory. */
+#include "formats/otlp/check.h"
 #include "processors/redaction/redaction.h"
 #include "tests/support/plugin_host.h"
+#include "tests/support/random_otlp.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -9,6 +11,8 @@
 #include <cmocka.h>
 
 extern const sl_plugin sluice_plugin;
+
+static uint64_t seed;
 
 struct fixture {
     struct plugin_host *h;
@@ -157,6 +161,48 @@ static void nothing_goes_through_without_memory(void **state)
     fixture_end(&f);
 }
 
+/* Random requests: what comes out is sound, and a second redaction finds nothing to do. */
+static void random_requests_are_redacted(void **state)
+{
+    static const uint32_t signals[] = {SL_TRACES, SL_METRICS, SL_LOGS};
+    static const enum otlp_type tops[] = {OTLP_TRACES_DATA, OTLP_METRICS_DATA, OTLP_LOGS_DATA};
+    uint32_t changed = 0;
+    (void)state;
+    for (uint32_t round = 0; round < 600; round++) {
+        struct fixture f;
+        struct otlp_checked checked;
+        const uint32_t s = round % 3;
+        sl_writer w = random_otlp_writer();
+        random_otlp(&seed, tops[s], random_below(&seed, RANDOM_OTLP_FLAGS), 1 + round % 2, &w);
+        const sl_bytes request = sl_written(&w);
+        if (otlp_check(signals[s], request.p, request.n, NULL, &checked, NULL) != SL_OK ||
+            checked.items == 0) {
+            free(w.at);
+            continue;
+        }
+        fixture_init(&f, "[a-m0-4]", NULL, SUMMARY_SILENT);
+        f.config.redact_all_types = 1;
+        fixture_open(&f);
+        sl_delivery *first = plugin_host_delivery_of(f.h, signals[s], &request, 1, checked.items);
+        assert_int_equal(f.type->process(f.instance, first), SL_OK);
+        sl_delivery *once = plugin_host_take(f.h);
+        struct otlp_checked after;
+        sl_error error = {.size = sizeof error};
+        if (otlp_check(signals[s], once->payload->segments[0].p, once->payload->segments[0].n, NULL,
+                       &after, &error) != SL_OK)
+            fail_msg("%s", error.text);
+        assert_int_equal(after.items, checked.items);
+        changed += once != first;
+        assert_int_equal(f.type->process(f.instance, once), SL_OK);
+        sl_delivery *twice = plugin_host_take(f.h);
+        assert_ptr_equal(twice, once);
+        plugin_host_end(f.h, twice, SL_DELIVERED, NULL);
+        fixture_end(&f);
+        free(w.at);
+    }
+    assert_true(changed > 100);
+}
+
 static void wrong_configs_are_refused(void **state)
 {
     const sl_raw enabled = {.kind = 1, .key = sl_str("enabled"), .text = sl_str("true")};
@@ -181,12 +227,14 @@ static void wrong_configs_are_refused(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    seed = random_seed(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(summaries_add_up),
         cmocka_unit_test(hostile_texts_are_masked),
         cmocka_unit_test(nothing_goes_through_without_memory),
+        cmocka_unit_test(random_requests_are_redacted),
         cmocka_unit_test(wrong_configs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
