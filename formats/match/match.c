@@ -39,17 +39,14 @@ static const sl_field regexp_fields[] = {
     SL_IGNORE("cacheenabled", "Results are not cached: compiled patterns are as fast."),
     SL_IGNORE("cachemaxnumentries", "Results are not cached: compiled patterns are as fast."),
     SL_END};
-struct no_keys {
-    uint8_t unused;
-};
-static const sl_struct regexp_struct = {.size = sizeof(struct no_keys), .fields = regexp_fields};
+const sl_struct match_regexp_struct = {.size = sizeof(uint8_t), .fields = regexp_fields};
 
 static const sl_field fields[] = {
     SL_ENUM(struct match_config, match_type, match_types, "How texts are compared.",
             .flags = SL_REQUIRED, SL_PRESENT(struct match_config, has_type)),
     {.key = "regexp",
      .kind = SL_FIELD_STRUCT,
-     .of = &regexp_struct,
+     .of = &match_regexp_struct,
      .offset = (uint32_t)offsetof(struct match_config, regexp),
      .help = "Settings of match_type regexp."},
     SL_TEXTS(struct match_config, services, "Spans: the resource's service.name is one of them."),

@@ -33,6 +33,9 @@ struct match_attribute_config {
 };
 extern const sl_struct match_attribute_struct;
 
+/* What stands under the key `regexp`; of one uint8_t. */
+extern const sl_struct match_regexp_struct;
+
 /* ---- compiled ---- */
 
 struct match;

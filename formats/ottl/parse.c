@@ -1,282 +1,15 @@
-/* Conditions to programs: a lexer and a parser by precedence, which writes instructions as it goes.
+/* Conditions to programs: a parser by precedence, which writes instructions as it goes.
  *     or < and < not < comparison < + - < * / < value
  * Depth and length are bounded. One thread for each condition. */
 #include "formats/otlp/value_text.h"
-#include "formats/ottl/internal.h"
+#include "formats/ottl/lex.h"
 
 #include <stdlib.h>
 
 enum { DEPTH_MAX = 32 };
 
-enum token {
-    T_END,
-    T_TEXT,
-    T_INT,
-    T_DOUBLE,
-    T_BYTES,
-    T_LOWER, /* identifiers by their first letter */
-    T_UPPER,
-    T_COMPARE,
-    T_OTHER /* one character: ( ) [ ] , . + - * / { } : */
-};
-
 /* What an expression can stand for. */
 enum kind { VALUE = 1, CONDITION = 2, EITHER = VALUE | CONDITION };
-
-struct parser {
-    struct ottl *to;
-    enum ottl_context context;
-    sl_bytes text;
-    size_t next; /* behind the token */
-    enum token token;
-    size_t at; /* of the token */
-    sl_bytes lexeme;
-    struct ottl_value literal; /* of TEXT, INT, DOUBLE, BYTES */
-    enum ottl_comparison comparison;
-    uint32_t depth, stack;
-    size_t *error_at;
-    sl_error *error;
-    int32_t status;
-};
-
-static bool fail_at(struct parser *p, size_t at, const char *format, ...) SL_PRINTF_(3, 4);
-static bool fail_at(struct parser *p, size_t at, const char *format, ...)
-{
-    char reason[320];
-    va_list args;
-    if (p->status != SL_OK) {
-        return false;
-    }
-    va_start(args, format);
-    (void)vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    *p->error_at = at;
-    p->status = sl_fail(p->error, SL_ERR_INVALID, "at character %zu: %s", at + 1, reason);
-    return false;
-}
-
-static bool no_memory(struct parser *p)
-{
-    if (p->status == SL_OK) {
-        p->status = sl_fail(p->error, SL_ERR_NOMEM, "no memory for a condition");
-    }
-    return false;
-}
-
-/* ---- lexer ---- */
-
-static bool is_digit(int c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(int c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static int hex(int c)
-{
-    return is_digit(c)            ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static int char_at(const struct parser *p, size_t i)
-{
-    return i < p->text.n ? p->text.p[i] : -1;
-}
-
-static size_t put_character(uint8_t *to, uint32_t c)
-{
-    if (c < 0x80) {
-        to[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        to[0] = (uint8_t)(0xc0 | c >> 6);
-        to[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    to[0] = (uint8_t)(0xe0 | c >> 12);
-    to[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-    to[2] = (uint8_t)(0x80 | (c & 0x3f));
-    return 3;
-}
-
-/* An escape of Go's at i, behind the backslash; returns what follows it, 0: there is none such. */
-static size_t unescape(const struct parser *p, size_t i, uint8_t *to, size_t *n)
-{
-    static const char names[] = "abfnrtv\\\"'", values[] = "\a\b\f\n\r\t\v\\\"'";
-    const int c = char_at(p, i);
-    const char *known = c > 0 ? strchr(names, c) : NULL;
-    if (known) {
-        to[(*n)++] = (uint8_t)values[known - names];
-        return i + 1;
-    }
-    const size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : 0;
-    uint32_t value = 0;
-    for (size_t k = 1; k <= digits; k++) {
-        const int digit = hex(char_at(p, i + k));
-        if (digit < 0) {
-            return 0;
-        }
-        value = value << 4 | (uint32_t)digit;
-    }
-    if (!digits || (c == 'x' && value >= 0x80) || (value >= 0xd800 && value < 0xe000)) {
-        return 0;
-    }
-    *n += put_character(to + *n, value);
-    return i + 1 + digits;
-}
-
-static bool lex_text(struct parser *p)
-{
-    size_t i = p->at + 1, n = 0;
-    uint8_t *to = otlp_scratch_room(&p->to->texts, p->text.n + 4);
-    if (!to) {
-        return no_memory(p);
-    }
-    while (char_at(p, i) != '"') {
-        if (i >= p->text.n) {
-            return fail_at(p, p->at, "the text does not end; a quotation mark is missing");
-        }
-        if (p->text.p[i] != '\\') {
-            to[n++] = p->text.p[i++];
-            continue;
-        }
-        const size_t after = unescape(p, i + 1, to, &n);
-        if (!after) {
-            return fail_at(p, i, "there is no escape \\%c; write \\\\ for a backslash",
-                           i + 1 < p->text.n ? p->text.p[i + 1] : '"');
-        }
-        i = after;
-    }
-    otlp_scratch_take(&p->to->texts, n);
-    p->token = T_TEXT;
-    p->literal = ottl_text(sl_slice(to, n));
-    p->next = i + 1;
-    return true;
-}
-
-static bool lex_bytes(struct parser *p)
-{
-    size_t i = p->at + 2, n = 0;
-    uint8_t *to = otlp_scratch_room(&p->to->texts, p->text.n);
-    if (!to) {
-        return no_memory(p);
-    }
-    for (; hex(char_at(p, i)) >= 0 && hex(char_at(p, i + 1)) >= 0; i += 2) {
-        to[n++] = (uint8_t)(hex(char_at(p, i)) << 4 | hex(char_at(p, i + 1)));
-    }
-    if (hex(char_at(p, i)) >= 0 || n == 0) {
-        return fail_at(p, p->at, "bytes are written with two digits each, such as 0x0a");
-    }
-    otlp_scratch_take(&p->to->texts, n);
-    p->token = T_BYTES;
-    p->literal = (struct ottl_value){.type = OTTL_BYTES, .bytes = sl_slice(to, n)};
-    p->next = i;
-    return true;
-}
-
-static bool lex_number(struct parser *p)
-{
-    size_t i = p->at;
-    bool fraction = false;
-    while (is_digit(char_at(p, i))) {
-        i++;
-    }
-    if (char_at(p, i) == '.' && is_digit(char_at(p, i + 1))) {
-        fraction = true;
-        for (i++; is_digit(char_at(p, i)); i++) {
-        }
-        const size_t sign = char_at(p, i + 1) == '-' || char_at(p, i + 1) == '+';
-        if ((char_at(p, i) == 'e' || char_at(p, i) == 'E') && is_digit(char_at(p, i + 1 + sign))) {
-            for (i += 1 + sign; is_digit(char_at(p, i)); i++) {
-            }
-        }
-    }
-    const sl_bytes text = sl_slice(p->text.p + p->at, i - p->at);
-    p->token = fraction ? T_DOUBLE : T_INT;
-    p->literal = (struct ottl_value){.type = fraction ? OTTL_DOUBLE : OTTL_INT};
-    p->next = i;
-    if (!(fraction ? otlp_text_double(text, &p->literal.number.f)
-                   : otlp_text_int(text, &p->literal.number.i))) {
-        return fail_at(p, p->at, "the number is out of range");
-    }
-    return true;
-}
-
-static bool lex_comparison(struct parser *p, int c)
-{
-    const bool equal = char_at(p, p->at + 1) == '=';
-    if ((c == '=' || c == '!') && !equal) {
-        return fail_at(p, p->at,
-                       c == '=' ? "a comparison is written ==, and arguments have no names"
-                                : "write not, or !=");
-    }
-    p->token = T_COMPARE;
-    p->comparison = c == '='   ? CMP_EQ
-                    : c == '!' ? CMP_NE
-                    : c == '<' ? (equal ? CMP_LE : CMP_LT)
-                               : (equal ? CMP_GE : CMP_GT);
-    p->next = p->at + 1 + equal;
-    return true;
-}
-
-/* Reads the next token. */
-static bool advance(struct parser *p)
-{
-    while (p->next < p->text.n && strchr(" \t\r\n", p->text.p[p->next]) && p->text.p[p->next]) {
-        p->next++;
-    }
-    p->at = p->next;
-    const int c = char_at(p, p->at);
-    if (c < 0) {
-        p->token = T_END;
-        p->lexeme = sl_slice(NULL, 0);
-        return true;
-    }
-    bool ok = true;
-    if (c == '"') {
-        ok = lex_text(p);
-    } else if (c == '0' && char_at(p, p->at + 1) == 'x') {
-        ok = lex_bytes(p);
-    } else if (is_digit(c) || (c == '.' && is_digit(char_at(p, p->at + 1)))) {
-        ok = lex_number(p);
-    } else if (strchr("=!<>", c)) {
-        ok = lex_comparison(p, c);
-    } else if (is_letter(c)) {
-        p->token = c >= 'A' && c <= 'Z' ? T_UPPER : T_LOWER;
-        for (p->next = p->at; is_letter(char_at(p, p->next)) || is_digit(char_at(p, p->next));
-             p->next++) {
-        }
-    } else if (strchr("()[],.+-*/{}:", c)) {
-        p->token = T_OTHER;
-        p->next = p->at + 1;
-    } else {
-        return fail_at(p, p->at, "a character that means nothing here");
-    }
-    p->lexeme = sl_slice(p->text.p + p->at, p->next - p->at);
-    return ok;
-}
-
-static bool is(const struct parser *p, const char *lexeme)
-{
-    return p->token != T_TEXT && p->token != T_END && sl_eq(p->lexeme, sl_str(lexeme));
-}
-
-static bool expect(struct parser *p, const char *lexeme)
-{
-    if (!is(p, lexeme)) {
-        return fail_at(p, p->at,
-                       p->token == T_END ? "the condition ends where \"%s\" was expected"
-                                         : "\"%s\" was expected here",
-                       lexeme);
-    }
-    return advance(p);
-}
 
 /* ---- instructions ---- */
 
@@ -285,16 +18,16 @@ static bool emit(struct parser *p, enum ottl_op op, uint32_t n, uint32_t arg, si
 {
     struct ottl *to = p->to;
     if (to->n == OTTL_CODE_MAX) {
-        return fail_at(p, at, "the condition is too long");
+        return ottl_fail_at(p, at, "the condition is too long");
     }
     if (grows > 0 && p->stack + (uint32_t)grows > OTTL_STACK) {
-        return fail_at(p, at, "the condition holds more than %d values at once", OTTL_STACK);
+        return ottl_fail_at(p, at, "the condition holds more than %d values at once", OTTL_STACK);
     }
     if (to->n == to->room) {
         const uint32_t room = to->room ? to->room * 2 : 16;
         struct ottl_instruction *code = realloc(to->code, room * sizeof *code);
         if (!code) {
-            return no_memory(p);
+            return ottl_no_memory(p);
         }
         to->code = code;
         to->room = room;
@@ -312,7 +45,7 @@ static bool add_constant(struct parser *p, struct ottl_value value, uint32_t *nu
         const uint32_t room = to->constants_room ? to->constants_room * 2 : 16;
         struct ottl_value *at = realloc(to->constants, room * sizeof *at);
         if (!at) {
-            return no_memory(p);
+            return ottl_no_memory(p);
         }
         to->constants = at;
         to->constants_room = room;
@@ -324,7 +57,7 @@ static bool add_constant(struct parser *p, struct ottl_value value, uint32_t *nu
 
 static bool push(struct parser *p, struct ottl_value value, size_t at)
 {
-    uint32_t number;
+    uint32_t number = 0;
     return add_constant(p, value, &number) && emit(p, OP_CONST, 0, number, at, 1);
 }
 
@@ -337,10 +70,11 @@ static bool needs(struct parser *p, size_t at, enum kind kind, enum kind wanted)
     if (kind & wanted) {
         return true;
     }
-    return fail_at(p, at,
-                   wanted == VALUE ? "a value is needed here, and this is a condition"
-                                   : "this is a value; a condition needs a comparison, such as "
-                                     "== nil");
+    return ottl_fail_at(p, at,
+                        wanted == VALUE
+                            ? "a value is needed here, and this is a condition"
+                            : "this is a value; a condition needs a comparison, such as "
+                              "== nil");
 }
 
 static bool value(struct parser *p)
@@ -353,16 +87,16 @@ static bool value(struct parser *p)
 /* Keys behind a path or function: ["key"] and [0]. */
 static bool keys(struct parser *p)
 {
-    while (is(p, "[")) {
-        uint32_t number;
+    while (ottl_is(p, "[")) {
+        uint32_t number = 0;
         const size_t at = p->at;
-        if (!advance(p)) {
+        if (!ottl_advance(p)) {
             return false;
         }
         if (p->token != T_TEXT && p->token != T_INT) {
-            return fail_at(p, p->at, "a key is a text or a number: [\"name\"] or [0]");
+            return ottl_fail_at(p, p->at, "a key is a text or a number: [\"name\"] or [0]");
         }
-        if (!add_constant(p, p->literal, &number) || !advance(p) || !expect(p, "]") ||
+        if (!add_constant(p, p->literal, &number) || !ottl_advance(p) || !ottl_expect(p, "]") ||
             !emit(p, OP_INDEX, 0, number, at, 0)) {
             return false;
         }
@@ -374,22 +108,24 @@ static bool path(struct parser *p)
 {
     const size_t at = p->at;
     size_t end = p->next;
-    while (char_at(p, end) == '.' && is_letter(char_at(p, end + 1))) {
-        for (end++; is_letter(char_at(p, end)) || is_digit(char_at(p, end)); end++) {
+    while (ottl_char_at(p, end) == '.' && ottl_is_letter(ottl_char_at(p, end + 1))) {
+        for (end++; ottl_is_letter(ottl_char_at(p, end)) || ottl_is_digit(ottl_char_at(p, end));
+             end++) {
         }
     }
     const sl_bytes text = sl_slice(p->text.p + at, end - at);
     const int32_t number = ottl_path_find(p->context, text);
     if (number < 0) {
-        return fail_at(p, at, "there is no path \"%.*s\" in the context %s, or it is not supported",
-                       (int)(text.n < 100 ? text.n : 100), (const char *)text.p,
-                       ottl_context_name(p->context));
+        return ottl_fail_at(p, at,
+                            "there is no path \"%.*s\" in the context %s, or it is not supported",
+                            (int)(text.n < 100 ? text.n : 100), (const char *)text.p,
+                            ottl_context_name(p->context));
     }
     static const char body[] = "body.string";
     const bool as_text = text.n >= sizeof body - 1 &&
                          memcmp(text.p + text.n - (sizeof body - 1), body, sizeof body - 1) == 0;
     p->next = end;
-    if (!advance(p) || !emit(p, OP_PATH, 0, (uint32_t)number, at, 1)) {
+    if (!ottl_advance(p) || !emit(p, OP_PATH, 0, (uint32_t)number, at, 1)) {
         return false;
     }
     return as_text ? emit(p, OP_CALL, 1, (uint32_t)ottl_function_find(sl_str("String")), at, 0)
@@ -405,13 +141,13 @@ static bool add_pattern(struct parser *p, size_t at, uint32_t *number)
         const uint32_t room = to->patterns_room ? to->patterns_room * 2 : 4;
         struct pattern **grown = realloc(to->patterns, room * sizeof *grown);
         if (!grown) {
-            return no_memory(p);
+            return ottl_no_memory(p);
         }
         to->patterns = grown;
         to->patterns_room = room;
     }
     if (pattern_compile(p->literal.bytes, &pattern, &error) != SL_OK) {
-        return fail_at(p, at, "%s", error.text);
+        return ottl_fail_at(p, at, "%s", error.text);
     }
     *number = to->n_patterns;
     to->patterns[to->n_patterns++] = pattern;
@@ -421,21 +157,21 @@ static bool add_pattern(struct parser *p, size_t at, uint32_t *number)
 /* A pattern is known beforehand, and stands for itself by its number. */
 static bool pattern_argument(struct parser *p)
 {
-    uint32_t number;
+    uint32_t number = 0;
     const size_t at = p->at;
     if (p->token != T_TEXT) {
-        return fail_at(p, at, "the pattern must be a text in quotation marks");
+        return ottl_fail_at(p, at, "the pattern must be a text in quotation marks");
     }
-    return add_pattern(p, at, &number) && push(p, ottl_int(number), at) && advance(p);
+    return add_pattern(p, at, &number) && push(p, ottl_int(number), at) && ottl_advance(p);
 }
 
 static bool list_argument(struct parser *p, uint32_t *n)
 {
-    if (!expect(p, "[")) {
+    if (!ottl_expect(p, "[")) {
         return false;
     }
-    while (!is(p, "]")) {
-        if (*n && !expect(p, ",")) {
+    while (!ottl_is(p, "]")) {
+        if (*n && !ottl_expect(p, ",")) {
             return false;
         }
         if (!value(p)) {
@@ -443,7 +179,7 @@ static bool list_argument(struct parser *p, uint32_t *n)
         }
         ++*n;
     }
-    return advance(p);
+    return ottl_advance(p);
 }
 
 static bool call(struct parser *p, sl_bytes name, size_t at)
@@ -451,16 +187,16 @@ static bool call(struct parser *p, sl_bytes name, size_t at)
     const int32_t number = ottl_function_find(name);
     const struct ottl_function *f = number < 0 ? NULL : &ottl_functions[number];
     if (!f || (f->contexts && !(f->contexts >> p->context & 1))) {
-        return fail_at(p, at, "there is no function %.*s%s, or it is not supported",
-                       (int)(name.n < 60 ? name.n : 60), (const char *)name.p,
-                       f ? " in this context" : "");
+        return ottl_fail_at(p, at, "there is no function %.*s%s, or it is not supported",
+                            (int)(name.n < 60 ? name.n : 60), (const char *)name.p,
+                            f ? " in this context" : "");
     }
     uint32_t n = 0, arguments = 0;
-    if (!advance(p)) { /* the parenthesis */
+    if (!ottl_advance(p)) { /* the parenthesis */
         return false;
     }
-    while (!is(p, ")")) {
-        if (arguments && !expect(p, ",")) {
+    while (!ottl_is(p, ")")) {
+        if (arguments && !ottl_expect(p, ",")) {
             return false;
         }
         bool ok;
@@ -479,10 +215,10 @@ static bool call(struct parser *p, sl_bytes name, size_t at)
         arguments++;
     }
     if (arguments < f->min || arguments > f->max) {
-        return fail_at(p, at, "%s takes %u%s argument%s, not %u", f->name, f->min,
-                       f->max > f->min ? " or more" : "", f->min == 1 ? "" : "s", arguments);
+        return ottl_fail_at(p, at, "%s takes %u%s argument%s, not %u", f->name, f->min,
+                            f->max > f->min ? " or more" : "", f->min == 1 ? "" : "s", arguments);
     }
-    return advance(p) && emit(p, OP_CALL, n, (uint32_t)number, at, 1 - (int32_t)n) && keys(p);
+    return ottl_advance(p) && emit(p, OP_CALL, n, (uint32_t)number, at, 1 - (int32_t)n) && keys(p);
 }
 
 /* A function, or one of the names for numbers. */
@@ -491,17 +227,17 @@ static bool upper(struct parser *p, enum kind *kind)
     const sl_bytes name = p->lexeme;
     const size_t at = p->at;
     int64_t number;
-    if (!advance(p)) {
+    if (!ottl_advance(p)) {
         return false;
     }
-    if (is(p, "(")) {
+    if (ottl_is(p, "(")) {
         *kind = EITHER;
         return call(p, name, at);
     }
     *kind = VALUE;
     if (!ottl_enum_find(name, &number)) {
-        return fail_at(p, at, "there is no enum %.*s; a text stands in quotation marks",
-                       (int)(name.n < 60 ? name.n : 60), (const char *)name.p);
+        return ottl_fail_at(p, at, "there is no enum %.*s; a text stands in quotation marks",
+                            (int)(name.n < 60 ? name.n : 60), (const char *)name.p);
     }
     return push(p, ottl_int(number), at);
 }
@@ -510,12 +246,12 @@ static bool lower(struct parser *p, enum kind *kind)
 {
     const size_t at = p->at;
     *kind = VALUE;
-    if (is(p, "nil")) {
-        return push(p, ottl_nil(), at) && advance(p);
+    if (ottl_is(p, "nil")) {
+        return push(p, ottl_nil(), at) && ottl_advance(p);
     }
-    if (is(p, "true") || is(p, "false")) {
+    if (ottl_is(p, "true") || ottl_is(p, "false")) {
         *kind = EITHER;
-        return push(p, ottl_bool(is(p, "true")), at) && advance(p);
+        return push(p, ottl_bool(ottl_is(p, "true")), at) && ottl_advance(p);
     }
     return path(p);
 }
@@ -529,32 +265,32 @@ static bool primary(struct parser *p, enum kind *kind)
     case T_INT:
     case T_DOUBLE:
     case T_BYTES:
-        return push(p, p->literal, at) && advance(p);
+        return push(p, p->literal, at) && ottl_advance(p);
     case T_UPPER:
         return upper(p, kind);
     case T_LOWER:
         return lower(p, kind);
     case T_END:
-        return fail_at(p, at, "the condition ends where a value was expected");
+        return ottl_fail_at(p, at, "the condition ends where a value was expected");
     default:
         break;
     }
-    if (is(p, "(")) {
-        return advance(p) && expression(p, kind) && expect(p, ")");
+    if (ottl_is(p, "(")) {
+        return ottl_advance(p) && expression(p, kind) && ottl_expect(p, ")");
     }
-    if (is(p, "-") || is(p, "+")) {
-        const bool negative = is(p, "-");
+    if (ottl_is(p, "-") || ottl_is(p, "+")) {
+        const bool negative = ottl_is(p, "-");
         if (++p->depth > DEPTH_MAX) {
-            return fail_at(p, at, "nested deeper than %d", DEPTH_MAX);
+            return ottl_fail_at(p, at, "nested deeper than %d", DEPTH_MAX);
         }
-        if (!advance(p) || !primary(p, kind) || !needs(p, at, *kind, VALUE)) {
+        if (!ottl_advance(p) || !primary(p, kind) || !needs(p, at, *kind, VALUE)) {
             return false;
         }
         p->depth--;
         *kind = VALUE;
         return !negative || emit(p, OP_NEGATE, 0, 0, at, 0);
     }
-    return fail_at(p, at, "a value was expected here");
+    return ottl_fail_at(p, at, "a value was expected here");
 }
 
 static bool is_math(const struct parser *p, const char *ops)
@@ -572,7 +308,7 @@ static bool math(struct parser *p, enum kind *kind, bool product)
         const uint8_t op = p->lexeme.p[0];
         const size_t at = p->at;
         enum kind right;
-        if (!needs(p, begin, *kind, VALUE) || !advance(p)) {
+        if (!needs(p, begin, *kind, VALUE) || !ottl_advance(p)) {
             return false;
         }
         const size_t from = p->at;
@@ -595,7 +331,7 @@ static bool comparison(struct parser *p, enum kind *kind)
         const enum ottl_comparison op = p->comparison;
         const size_t at = p->at;
         enum kind right;
-        if (!needs(p, begin, *kind, VALUE) || !advance(p)) {
+        if (!needs(p, begin, *kind, VALUE) || !ottl_advance(p)) {
             return false;
         }
         const size_t from = p->at;
@@ -612,9 +348,9 @@ static bool negation(struct parser *p, enum kind *kind)
 {
     size_t at = p->at;
     uint32_t n = 0;
-    while (p->token == T_LOWER && is(p, "not")) {
+    while (p->token == T_LOWER && ottl_is(p, "not")) {
         n++;
-        if (!advance(p)) {
+        if (!ottl_advance(p)) {
             return false;
         }
     }
@@ -639,12 +375,12 @@ static bool chain(struct parser *p, enum kind *kind, bool any)
     if (!(any ? chain(p, kind, false) : negation(p, kind))) {
         return false;
     }
-    while (p->token == T_LOWER && is(p, any ? "or" : "and")) {
+    while (p->token == T_LOWER && ottl_is(p, any ? "or" : "and")) {
         enum kind right;
         const size_t at = p->at;
         const uint32_t jump = p->to->n;
         if (!needs(p, begin, *kind, CONDITION) || !emit(p, any ? OP_OR : OP_AND, 0, 0, at, -1) ||
-            !advance(p)) {
+            !ottl_advance(p)) {
             return false;
         }
         const size_t from = p->at;
@@ -661,7 +397,7 @@ static bool chain(struct parser *p, enum kind *kind, bool any)
 static bool expression(struct parser *p, enum kind *kind)
 {
     if (p->depth == DEPTH_MAX) {
-        return fail_at(p, p->at, "nested deeper than %d", DEPTH_MAX);
+        return ottl_fail_at(p, p->at, "nested deeper than %d", DEPTH_MAX);
     }
     p->depth++;
     const bool ok = chain(p, kind, true);
@@ -677,16 +413,16 @@ int32_t ottl_compile(enum ottl_context context, sl_bytes text, struct ottl **con
     *at = 0;
     p.to = calloc(1, sizeof *p.to);
     if (!p.to) {
-        (void)no_memory(&p);
+        (void)ottl_no_memory(&p);
         return p.status;
     }
     if (text.n > UINT16_MAX) {
-        (void)fail_at(&p, 0, "the condition is longer than 64 KiB");
-    } else if (advance(&p) && expression(&p, &kind)) {
+        (void)ottl_fail_at(&p, 0, "the condition is longer than 64 KiB");
+    } else if (ottl_advance(&p) && expression(&p, &kind)) {
         if (p.token != T_END) {
-            (void)fail_at(&p, p.at,
-                          "the condition should end here, or go on with and, or, or a "
-                          "comparison");
+            (void)ottl_fail_at(&p, p.at,
+                               "the condition should end here, or go on with and, or, or a "
+                               "comparison");
         } else {
             (void)needs(&p, 0, kind, CONDITION);
         }
@@ -728,8 +464,8 @@ enum ottl_context ottl_infer(sl_bytes text)
             quoted = !quoted;
         }
         const bool begins =
-            !quoted && (i == 0 || (!is_letter(text.p[i - 1]) && !is_digit(text.p[i - 1]) &&
-                                   text.p[i - 1] != '.'));
+            !quoted && (i == 0 || (!ottl_is_letter(text.p[i - 1]) &&
+                                   !ottl_is_digit(text.p[i - 1]) && text.p[i - 1] != '.'));
         for (uint32_t c = 0; c < OTTL_CONTEXTS && begins; c++) {
             const sl_bytes name = sl_str(ottl_context_name((enum ottl_context)c));
             if (text.n - i > name.n && memcmp(text.p + i, name.p, name.n) == 0 &&
@@ -765,14 +501,14 @@ bool ottl_duration(sl_bytes text, int64_t *ns)
     while (i < text.n) {
         const size_t from = i;
         double number;
-        while (i < text.n && (is_digit(text.p[i]) || text.p[i] == '.')) {
+        while (i < text.n && (ottl_is_digit(text.p[i]) || text.p[i] == '.')) {
             i++;
         }
         if (!otlp_text_double(sl_slice(text.p + from, i - from), &number)) {
             return false;
         }
         size_t unit_end = i;
-        while (unit_end < text.n && !is_digit(text.p[unit_end]) && text.p[unit_end] != '.') {
+        while (unit_end < text.n && !ottl_is_digit(text.p[unit_end]) && text.p[unit_end] != '.') {
             unit_end++;
         }
         double unit = 0;

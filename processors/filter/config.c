@@ -19,18 +19,12 @@ static const sl_field traces_fields[] = {
 static const sl_struct traces_struct = {.size = sizeof(struct traces_config),
                                         .fields = traces_fields};
 
-static const sl_field cache_fields[] = {
-    SL_IGNORE("cacheenabled", "Results are not cached: compiled patterns are as fast."),
-    SL_IGNORE("cachemaxnumentries", "Results are not cached: compiled patterns are as fast."),
-    SL_END};
-static const sl_struct cache_struct = {.size = 1, .fields = cache_fields};
-
 static const sl_field metric_rule_fields[] = {
     SL_ENUM(struct metric_rule_config, match_type, match_types, "How texts are compared.",
             .flags = SL_REQUIRED),
     {.key = "regexp",
      .kind = SL_FIELD_STRUCT,
-     .of = &cache_struct,
+     .of = &match_regexp_struct,
      .offset = (uint32_t)offsetof(struct metric_rule_config, regexp),
      .help = "Settings of match_type regexp."},
     SL_TEXTS(struct metric_rule_config, metric_names, "Names of metrics."),
@@ -75,7 +69,7 @@ static const sl_field metrics_fields[] = {
               "Metrics that match are dropped.", SL_PRESENT(struct metrics_config, has_exclude)),
     {.key = "regexp",
      .kind = SL_FIELD_STRUCT,
-     .of = &cache_struct,
+     .of = &match_regexp_struct,
      .offset = (uint32_t)offsetof(struct metrics_config, regexp),
      .help = "Settings of match_type regexp."},
     SL_END};
@@ -156,22 +150,6 @@ static int32_t add(const sl_raw *raw, const char *key, enum ottl_context context
     return SL_OK;
 }
 
-static int32_t add_all(const sl_raw *raw, const char *key, enum ottl_context context,
-                       enum error_mode mode, struct signal_rules *rules, sl_error *error)
-{
-    int32_t status = SL_OK;
-    if (!raw || raw->kind == 0) {
-        return SL_OK;
-    }
-    if (raw->kind != RAW_LIST) {
-        return wrong(raw, key, "a list of conditions is needed", error);
-    }
-    for (uint32_t i = 0; i < raw->n && status == SL_OK; i++) {
-        status = add(&raw->children[i], key, context, mode, rules, error);
-    }
-    return status;
-}
-
 /* Where a condition's paths belong; of none, where items are. */
 static int32_t add_inferred(const sl_raw *raw, const char *key, enum ottl_context items,
                             enum error_mode mode, struct signal_rules *rules, sl_error *error)
@@ -231,7 +209,8 @@ static int32_t add_group(const sl_raw *group, const char *key, enum ottl_context
     return status;
 }
 
-static int32_t add_flat(const sl_raw *raw, const char *key, enum ottl_context items,
+/* A list of conditions: all of the context, or, `flat`, of the one that each names. */
+static int32_t add_list(const sl_raw *raw, const char *key, bool flat, enum ottl_context context,
                         enum error_mode mode, struct signal_rules *rules, sl_error *error)
 {
     int32_t status = SL_OK;
@@ -243,8 +222,9 @@ static int32_t add_flat(const sl_raw *raw, const char *key, enum ottl_context it
     }
     for (uint32_t i = 0; i < raw->n && status == SL_OK; i++) {
         const sl_raw *one = &raw->children[i];
-        status =
-            (one->kind == RAW_MAP ? add_group : add_inferred)(one, key, items, mode, rules, error);
+        status = (!flat                  ? add
+                  : one->kind == RAW_MAP ? add_group
+                                         : add_inferred)(one, key, context, mode, rules, error);
     }
     return status;
 }
@@ -415,10 +395,12 @@ int32_t filter_compile(struct filter_config *c, sl_error *error)
     int32_t status = check(c, error);
     decimal_powers_init(&c->powers);
     for (size_t i = 0; i < sizeof lists / sizeof *lists && status == SL_OK; i++) {
-        status = add_all(lists[i].raw, lists[i].key, lists[i].context, mode, lists[i].rules, error);
+        status = add_list(lists[i].raw, lists[i].key, false, lists[i].context, mode, lists[i].rules,
+                          error);
     }
     for (size_t i = 0; i < sizeof flat / sizeof *flat && status == SL_OK; i++) {
-        status = add_flat(flat[i].raw, flat[i].key, flat[i].items, mode, flat[i].rules, error);
+        status =
+            add_list(flat[i].raw, flat[i].key, true, flat[i].items, mode, flat[i].rules, error);
         if (status == SL_OK) {
             status = check_contexts(flat[i].rules, flat[i].key, flat[i].allowed, error);
         }
