@@ -22,6 +22,24 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
+/* The number that eight digits are; false where they are not all digits. Two, four and eight digits
+ * at a time are put together in one word. */
+static bool eight_digits(const uint8_t *p, uint32_t *value)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    word -= UINT64_C(0x3030303030303030);
+    if (((word + UINT64_C(0x7676767676767676)) | word) & UINT64_C(0x8080808080808080)) {
+        return false;
+    }
+    word = word * 10 + (word >> 8);
+    *value =
+        (uint32_t)(((word & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
+                    (word >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
+                   32);
+    return true;
+}
+
 /* Takes one more digit; false where it does not fit any more. */
 static bool digit_add(struct decimal *d, uint8_t c)
 {
@@ -67,6 +85,10 @@ const uint8_t *decimal_scan(const uint8_t *p, const uint8_t *end, struct decimal
     p += d->negative;
     if (p == end || !is_digit(*p) || (*p == '0' && end - p > 1 && is_digit(p[1]))) {
         return NULL;
+    }
+    uint32_t eight;
+    for (int i = 0; i < 2 && end - p >= 8 && eight_digits(p, &eight); i++, p += 8) {
+        d->digits = d->digits * 100000000 + eight;
     }
     for (; p < end && is_digit(*p); p++) {
         if (full || !digit_add(d, *p)) {

@@ -96,6 +96,10 @@ bool json_record_end(struct json_in *in, const struct json_field *field,
                      const struct json_record *record)
 {
     const size_t size = in->used - record->start;
+    if (size < 0x80 && record->width == 1) {
+        in->at[record->start - 1] = (uint8_t)size;
+        return true;
+    }
     const size_t width = sl_varint_size(size);
     if (width != record->width) {
         in->width[field - in->schema->fields] = (uint8_t)width;

@@ -16,22 +16,24 @@ struct number {
 static const uint8_t *number_read(struct json_in *in, const uint8_t *p, const char *expected,
                                   struct number *number)
 {
+    const bool quoted = p < in->end && *p == '"';
+    const uint8_t *start = p + quoted;
+    const uint8_t *next = decimal_scan(start, in->end, &number->decimal);
     number->at = p;
-    if (p < in->end && *p == '"') {
-        p = json_quoted(in, p + 1, &number->text);
-        if (p) {
-            const uint8_t *end = number->text.p + number->text.n;
-            number->scanned = decimal_scan(number->text.p, end, &number->decimal) == end;
-        }
-        return p;
+    if (next && (!quoted || (next < in->end && *next == '"'))) {
+        number->text = sl_slice(start, (size_t)(next - start));
+        number->scanned = true;
+        return next + quoted;
     }
-    const uint8_t *next = decimal_scan(p, in->end, &number->decimal);
-    if (!next) {
+    if (!quoted) {
         return json_in_unexpected(in, p, expected);
     }
-    number->text = sl_slice(p, (size_t)(next - p));
-    number->scanned = true;
-    return next;
+    p = json_quoted(in, start, &number->text);
+    if (p) { /* it may be a number with escapes */
+        const uint8_t *end = number->text.p + number->text.n;
+        number->scanned = decimal_scan(number->text.p, end, &number->decimal) == end;
+    }
+    return p;
 }
 
 static const char *name_of(const struct json_field *field)
@@ -204,19 +206,18 @@ static bool base64_decode(uint8_t *at, size_t n, size_t *size)
     return n % 4 != 1;
 }
 
-static uint8_t hex_digit(uint8_t c)
-{
-    const uint8_t lower = c | 0x20;
-    return c >= '0' && c <= '9'           ? (uint8_t)(c - '0')
-           : lower >= 'a' && lower <= 'f' ? (uint8_t)(lower - 'a' + 10)
-                                          : 0xff;
-}
+/* One more than each digit's value; 0: none. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
 
+/* Decodes into the same place. */
 static bool hex_decode(uint8_t *at, size_t n, size_t *size)
 {
-    uint8_t any = 0;
+    uint32_t any = 0;
     for (size_t i = 0; i < n / 2; i++) {
-        const uint8_t high = hex_digit(at[2 * i]), low = hex_digit(at[2 * i + 1]);
+        const uint32_t high = hex_digits[at[2 * i]] - 1u, low = hex_digits[at[2 * i + 1]] - 1u;
         any |= high | low;
         at[i] = (uint8_t)(high << 4 | low);
     }
