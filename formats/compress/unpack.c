@@ -9,7 +9,7 @@
 #include <zstd_errors.h>
 
 enum {
-    RATIO_EXPECTED = 4,         /* of OTLP where nothing better is known; it makes 5 to 15 */
+    RATIO_EXPECTED = 4,         /* of OTLP at least, which makes 4 to 15 */
     RATIO_BELIEVED = 64,        /* no first buffer is larger, whatever the message says */
     OUTPUT_AT_FIRST = 4 * 1024, /* bytes */
     GZIP_LENGTH = 4,            /* bytes at the end that say how much is in it */
@@ -19,6 +19,7 @@ enum {
 struct unpacker {
     struct libdeflate_decompressor *deflate;
     ZSTD_DCtx *zstd; /* made when first needed */
+    size_t ratio;    /* what is expected of messages that do not tell their size: as the last one */
 };
 
 /* What has come out. */
@@ -35,6 +36,8 @@ struct unpacker *unpacker_create(void)
         free(u);
         u = NULL;
     }
+    if (u)
+        u->ratio = RATIO_EXPECTED;
     return u;
 }
 
@@ -53,12 +56,19 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* How large the first buffer should be for n bytes that say they hold `said`. */
-static size_t expected_of(size_t n, uint64_t said)
+static size_t expected_of(const struct unpacker *u, size_t n, uint64_t said)
 {
     if (n > SIZE_MAX / RATIO_BELIEVED)
         return SIZE_MAX;
-    return said >= n / 2 && said <= (uint64_t)n * RATIO_BELIEVED ? (size_t)said
-                                                                 : n * RATIO_EXPECTED;
+    return said >= n / 2 && said <= (uint64_t)n * RATIO_BELIEVED ? (size_t)said : n * u->ratio;
+}
+
+static size_t ratio_of(size_t packed, size_t plain)
+{
+    const size_t ratio = plain / packed + 1;
+    return ratio < RATIO_EXPECTED   ? RATIO_EXPECTED
+           : ratio > RATIO_BELIEVED ? RATIO_BELIEVED
+                                    : ratio;
 }
 
 static int32_t output_grow(struct output *o, sl_error *error)
@@ -92,16 +102,29 @@ static uint32_t length_of_gzip(sl_bytes in)
     return said;
 }
 
+/* Does it begin as the format does (RFC 1952, RFC 1950)? */
+static bool begins_as(enum pack_format format, sl_bytes in)
+{
+    if (in.n < 2)
+        return false;
+    return format == PACK_GZIP ? in.p[0] == 0x1f && in.p[1] == 0x8b
+                               : (in.p[0] & 15) == 8 && (in.p[0] << 8 | in.p[1]) % 31 == 0;
+}
+
 static int32_t inflate_all(struct unpacker *u, enum pack_format format, sl_bytes in,
                            struct output *o, sl_error *error)
 {
     const bool gzip = format == PACK_GZIP;
     const char *name = gzip ? "gzip" : "zlib";
     uint8_t nothing;
-    o->expected = expected_of(in.n, gzip ? length_of_gzip(in) : 0);
+    const uint32_t said = gzip ? length_of_gzip(in) : UINT32_MAX;
+    int32_t status = SL_OK;
+    o->expected = expected_of(u, in.n, said);
     if (in.n == 0)
         return sl_fail(error, SL_ERR_INVALID, "an empty body is not %s", name);
-    while (in.n > 0) {
+    if (said > 0 && o->limit > 0 && begins_as(format, in))
+        status = output_grow(o, error);
+    while (status == SL_OK && in.n > 0) {
         size_t read = 0, written = 0;
         uint8_t *at = o->at ? o->at + o->used : &nothing;
         const size_t room = o->capacity - o->used;
@@ -109,9 +132,7 @@ static int32_t inflate_all(struct unpacker *u, enum pack_format format, sl_bytes
             gzip ? libdeflate_gzip_decompress_ex(u->deflate, in.p, in.n, at, room, &read, &written)
                  : libdeflate_zlib_decompress_ex(u->deflate, in.p, in.n, at, room, &read, &written);
         if (result == LIBDEFLATE_INSUFFICIENT_SPACE) {
-            int32_t status = output_grow(o, error);
-            if (status != SL_OK)
-                return status;
+            status = output_grow(o, error);
             continue;
         }
         if (result != LIBDEFLATE_SUCCESS)
@@ -123,7 +144,7 @@ static int32_t inflate_all(struct unpacker *u, enum pack_format format, sl_bytes
             return sl_fail(error, SL_ERR_INVALID, "not a valid zlib body: %zu bytes after its end",
                            in.n);
     }
-    return SL_OK;
+    return status;
 }
 
 /* ---- zstd ---- */
@@ -162,7 +183,7 @@ static int32_t unzstd_all(struct unpacker *u, sl_bytes in, struct output *o, sl_
         return sl_fail(error, SL_ERR_INVALID, "an empty body is not zstd");
     const uint64_t said = ZSTD_getFrameContentSize(in.p, in.n);
     int32_t status = zstd_begin(u, error);
-    o->expected = expected_of(in.n, said);
+    o->expected = expected_of(u, in.n, said);
     if (status == SL_OK && said > 0 && said < ZSTD_CONTENTSIZE_ERROR)
         status = output_grow(o, error);
     while (status == SL_OK && (from.pos < from.size || !ended)) {
@@ -195,7 +216,9 @@ int32_t unpack(struct unpacker *u, enum pack_format format, sl_bytes packed,
     struct output o = {.target = target, .limit = limit};
     const int32_t status = format == PACK_ZSTD ? unzstd_all(u, packed, &o, error)
                                                : inflate_all(u, format, packed, &o, error);
-    if (status == SL_OK)
+    if (status == SL_OK) {
         *size = o.used;
+        u->ratio = ratio_of(packed.n, o.used);
+    }
     return status;
 }
