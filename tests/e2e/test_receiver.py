@@ -1,7 +1,10 @@
 """What the OTLP receiver refuses, how, and what that costs."""
 import gzip
+import json
 import re
 import socket
+import struct
+import subprocess
 import threading
 import unittest
 import zlib
@@ -16,6 +19,15 @@ from harness.waiting import wait_until
 
 MIB = 1024 * 1024
 HEADERS = {"Content-Type": PROTOBUF}
+JSON = "application/json"
+
+
+def zstd(data, *options):
+    return subprocess.run(["zstd", "-q", "-c", *options], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+# Content encodings, and what packs in them.
+PACKERS = {"gzip": gzip.compress, "zlib": zlib.compress, "deflate": zlib.compress, "zstd": zstd}
 
 
 class Receiver(EndToEnd):
@@ -105,7 +117,7 @@ class Http(Receiver):
             self.assertEqual(answer.code, 200 if whole else 400, n)
 
     def test_unknown_encodings(self):
-        for encoding in ("br", "x-unknown", "gzip, gzip"):
+        for encoding in ("br", "x-unknown", "gzip, gzip", "snappy", "lz4", "zstd, zstd"):
             self.check_status(self.post(b"", Content_Encoding=encoding), 400, "INVALID_ARGUMENT")
         self.assert_sent(self.post(otlp.spans([1]), Content_Encoding="identity"))
         self.assert_sent(self.post(gzip.compress(otlp.spans([1])), Content_Encoding="GZIP"))
@@ -119,6 +131,22 @@ class Http(Receiver):
             with self.subTest(name):
                 self.check_status(self.post(body, Content_Encoding="gzip"), 400, "INVALID_ARGUMENT")
         self.still_works()
+
+    def test_encodings(self):
+        text = otlp.as_sent_json("traces", otlp.spans(range(20)))
+        for encoding, pack in PACKERS.items():
+            for content_type, body in ((PROTOBUF, otlp.spans(range(20))), (JSON, text)):
+                with self.subTest(encoding, content_type=content_type):
+                    headers = {"Content_Encoding": encoding, "Content_Type": content_type}
+                    packed = pack(body)
+                    self.assert_sent(self.post(packed, **headers))
+                    for damaged in (packed[:-1], packed[:len(packed) // 2], packed + b"x", body, b""):
+                        self.assertEqual(self.post(damaged, **headers).code, 400)
+        self.assert_sent(self.post(zstd(otlp.spans([1])) + zstd(otlp.spans([2])), Content_Encoding="zstd"))
+        self.check_status(self.post(zlib.compress(otlp.spans([1]))[2:-4], Content_Encoding="deflate"), 400,
+                          "INVALID_ARGUMENT")
+        page = self.sluice_.metrics()
+        self.assertEqual(page.sum("otelcol_receiver_accepted_spans", transport="http"), 20 * 8 + 2)
 
     def test_too_large(self):
         body = otlp.spans(range(100), padding=MIB // 90)
@@ -196,6 +224,84 @@ class Http(Receiver):
         self.assertEqual(re.findall(rb"HTTP/1.1 (\d+)", heard), [b"200", b"400", b"200"])
 
 
+class Json(Receiver):
+    def post_json(self, body, path="/v1/traces", **headers):
+        return self.post(body if isinstance(body, bytes) else body.encode(), path, Content_Type=JSON, **headers)
+
+    def check_refused(self, answer, http=400, code=code_pb2.INVALID_ARGUMENT):
+        """An error in JSON, as the request."""
+        self.assertEqual(answer.code, http, answer)
+        self.assertEqual(answer.headers["content-type"], JSON)
+        status = json.loads(answer.body)
+        self.assertEqual(status["code"], code)
+        return status["message"]
+
+    def test_empty_requests_succeed(self):
+        for signal, s in otlp.SIGNALS.items():
+            envelope = s.request.DESCRIPTOR.fields[0].json_name
+            for body in ("{}", '{"%s":[]}' % envelope, '{"%s":[{}]}' % envelope, ' {"x":null} '):
+                answer = self.assert_sent(self.post_json(body, s.http))
+                self.assertEqual((answer.body, answer.headers["content-type"]), (b"{}", JSON), signal)
+        self.assert_sent(self.post(b"{}", Content_Type="application/json; charset=utf-8"))
+
+    def test_malformed(self):
+        def span(fields):
+            return '{"resourceSpans":[{"scopeSpans":[{"spans":[{%s}]}]}]}' % fields
+        cases = {
+            "nothing": ("", "an object is expected"),
+            "a list": ("[]", "an object is expected"),
+            "protobuf": (otlp.spans([1]), "an object is expected"),
+            "a byte order mark": (b"\xef\xbb\xbf{}", "byte order mark"),
+            "UTF-16": ("{}".encode("utf-16"), "an object is expected"),
+            "garbage behind": ("{}{}", "the text's end"),
+            "a trailing comma": ('{"resourceSpans":[{},]}', "resourceSpans[1]: an object"),
+            "single quotes": ("{'resourceSpans':[]}", "a key in quotes"),
+            "a comment": ('{/**/"resourceSpans":[]}', "a key in quotes"),
+            "not UTF-8": (span('"name":"').encode() + b"\xff", "not valid UTF-8"),
+            "a control character": (span('"name":"a\nb"'), "control character 0x0a"),
+            "a wrong escape": (span('"name":"\\x41"'), "escapes"),
+            "an object for a list": ('{"resourceSpans":{}}', "an array is expected"),
+            "null in a list": ('{"resourceSpans":[null]}', "an object is expected, not: null"),
+            "a name for a number": (span('"startTimeUnixNano":"now"'), "unsigned 64-bit integer"),
+            "a fraction": (span('"droppedEventsCount":1.5'), "unsigned 32-bit integer"),
+            "a negative count": (span('"droppedEventsCount":-1'), "unsigned 32-bit integer"),
+            "a count of 33 bits": (span('"droppedEventsCount":4294967296'), "unsigned 32-bit integer"),
+            "a time of 65 bits": (span('"endTimeUnixNano":"18446744073709551616"'), "unsigned 64-bit"),
+            "1e400": (span('"attributes":[{"value":{"doubleValue":1e400}}]'), "too large"),
+            "NaN without quotes": (span('"attributes":[{"value":{"doubleValue":NaN}}]'), "a number"),
+            "an unknown enum value": (span('"kind":"SERVER"'), "enum"),
+            "a truth in quotes": (span('"attributes":[{"value":{"boolValue":"true"}}]'), "true or false"),
+            "a short trace id": (span('"traceId":"0102"'), "32 hex digits"),
+            "a trace id in base64": (span('"traceId":"AQIDBAUGBwgJCgsMDQ4PEA=="'), "32 hex digits"),
+            "base64 of five": (span('"attributes":[{"value":{"bytesValue":"AAAAA"}}]'), "base64")}
+        for name, (body, says) in cases.items():
+            with self.subTest(name):
+                self.assertIn(says, self.check_refused(self.post_json(body)))
+        self.assertEqual(self.sluice_.metrics().sum("sluice_receiver_refused_http_requests",
+                                                    reason="malformed"), len(cases))
+        self.still_works()
+
+    def test_errors_say_where(self):
+        body = '{"resourceSpans":[{},\n {"scopeSpans":[{"spans":[{},{"kind":[]}]}]}]}'
+        self.assertIn("line 2, column 38, resourceSpans[1].scopeSpans[0].spans[1].kind: ",
+                      self.check_refused(self.post_json(body)))
+
+    def test_every_truncation(self):
+        good = otlp.as_sent_json("traces", otlp.spans([1, 2]))
+        for n in range(len(good)):
+            self.check_refused(self.post_json(good[:n]))
+        self.assert_sent(self.post_json(good))
+
+    def test_half_a_surrogate_pair_costs_nobody_the_request(self):
+        self.assert_sent(self.post_json(
+            '{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"cut off \\ud83d"}]}]}]}'))
+
+    def test_refused_by_headers(self):
+        self.check_refused(self.post_json("{}", Content_Encoding="br"))
+        message = self.check_refused(self.post_json(b"x" * (MIB + 1)), 413, code_pb2.RESOURCE_EXHAUSTED)
+        self.assertIn("max_request_body_size", message)
+
+
 class Grpc(Receiver):
     def test_unknown_method(self):
         for method in ("/opentelemetry.proto.collector.trace.v1.TraceService/Import", "/a/b",
@@ -210,6 +316,24 @@ class Grpc(Receiver):
             self.assertEqual(answer.code, "RESOURCE_EXHAUSTED", answer)
             self.assertIsNone(answer.retry_after)
             self.assertFalse(answer.retryable)
+        self.still_works()
+
+    def test_zstd_of_other_libraries(self):
+        """gRPC's C core does not know it; Go's clients send it."""
+        def call(body, flag=1):
+            path = self.file("frame")
+            path.write_bytes(struct.pack(">BI", flag, len(body)) + body)
+            made = subprocess.run(
+                ["curl", "-sS", "--http2-prior-knowledge", "-m", "20", "-D", "-", "-o", "/dev/null",
+                 "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", "grpc-encoding: zstd",
+                 "--data-binary", f"@{path}", f"http://{self.sluice_.grpc()}{otlp.SIGNALS['traces'].grpc}"],
+                stdout=subprocess.PIPE, text=True, check=True)
+            return re.search(r"^grpc-status: (\d+)", made.stdout, re.M)[1]
+        for body, status in ((zstd(otlp.spans(range(5))), code_pb2.OK),
+                             (zstd(otlp.spans(range(5)))[:-1], code_pb2.INVALID_ARGUMENT),
+                             (zstd(bytes(100 * MIB)), code_pb2.RESOURCE_EXHAUSTED)):
+            self.assertEqual(int(call(body)), status)
+        self.assertEqual(self.sluice_.metrics().sum("otelcol_receiver_accepted_spans"), 5)
         self.still_works()
 
 
@@ -237,6 +361,54 @@ class Bombs(Receiver):
             for _ in range(3):
                 self.check_status(self.post(bomb, Content_Encoding="gzip"), 413, "RESOURCE_EXHAUSTED")
         self.check_growth(send)
+
+    def test_zstd_bombs(self):
+        bombs = [zstd(bytes(self.LARGE), *options) for options in ((), ("--no-content-size",))]
+        bombs.append(zlib.compress(bytes(self.LARGE)))
+        self.assertLess(len(bombs[0]), MIB // 20)
+
+        def send():
+            for bomb, encoding in zip(bombs, ("zstd", "zstd", "deflate")):
+                self.check_status(self.post(bomb, Content_Encoding=encoding), 413, "RESOURCE_EXHAUSTED")
+        self.check_growth(send)
+
+    def test_zstd_windows(self):
+        """A window is memory that the frame asks for; 8 MiB is what everybody must offer."""
+        def frame(exponent):
+            return bytes.fromhex("28b52ffd00") + bytes([exponent << 3]) + bytes.fromhex("010000")
+
+        def send():
+            self.assert_sent(self.post(frame(13), Content_Encoding="zstd"))
+            for exponent in (14, 21, 31):
+                self.check_status(self.post(frame(exponent), Content_Encoding="zstd"), 413,
+                                  "RESOURCE_EXHAUSTED")
+        self.check_growth(send)
+
+    def test_json(self):
+        """A megabyte that is not worth it."""
+        n = MIB - 100
+        points = '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"explicitBounds":['
+        values = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":'
+        texts = {"lists": "[" * n, "objects": '{"a":' * (n // 5), "unknown lists": '{"x":' + "[" * n,
+                 "unknown objects": '{"x":' + '{"a":' * (n // 5),
+                 "deep values": values + '{"arrayValue":{"values":[' * (n // 25),
+                 "closed deep values": values + '{"arrayValue":{"values":[' * 2000 + "]}}" * 2000 + "}]}]}]}",
+                 "numbers": points + "0," * (n // 2 - 100) + "0]}]}}]}]}]}",
+                 "a long number": points + "1" * (n - 200) + "]}]}}]}]}]}",
+                 "a string without end": '{"x":"' + "a" * n,
+                 "backslashes": '{"x":"' + "\\" * n, "spaces": " " * n}
+
+        def send():
+            for name, text in texts.items():
+                with self.subTest(name):
+                    path = "/v1/logs" if "values" in name else "/v1/metrics"
+                    self.assertIn(self.post(text.encode(), path, Content_Type=JSON).code, (400, 413))
+        self.check_growth(send)
+
+    def test_json_of_many_empty_spans(self):
+        body = '{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}' % ",".join(["{}"] * (MIB // 3 - 100))
+        self.check_growth(lambda: self.assertIn(
+            self.post(body.encode(), Content_Type=JSON).code, (200, 400, 413)))
 
     def test_gzip_bomb_over_grpc(self):
         bomb = bytes(100 * MIB)  # gRPC's client packs it

@@ -1,8 +1,11 @@
 """What really instrumented programs in three languages sent, replayed over both transports: it comes out
 byte for byte. So do requests with unknown fields at every level."""
+import gzip
 import unittest
+from collections import Counter
 
 from harness import otlp, wire
+from harness.case import EndToEnd, pipeline
 from harness.through import SIGNALS, Through
 
 
@@ -19,6 +22,29 @@ class Recorded(Through):
             requests[signal] = [wire.with_unknown_fields(descriptor, body)
                                 for body in otlp.recorded(signal)[::8]]
         self.close(self.send_all(requests))
+
+
+class AsJson(EndToEnd):
+    """The same as JSON: what arrives is the same message, if not the same bytes."""
+
+    def test_replayed(self):
+        exporters = {f"file/{s}": {"path": str(self.file(f"{s}.proto")), "format": "proto"} for s in SIGNALS}
+        sluice = self.sluice(self.config(
+            {s: pipeline(exporters=f"file/{s}") for s in SIGNALS}, exporters))
+        http = self.client(sluice, "http")
+        for signal in SIGNALS:
+            for i, body in enumerate(otlp.recorded(signal)):
+                text = otlp.as_sent_json(signal, body)
+                headers = {"Content-Type": "application/json"}
+                if i % 3 == 0:
+                    text, headers["Content-Encoding"] = gzip.compress(text), "gzip"
+                self.assert_sent(http.request("POST", otlp.SIGNALS[signal].http, text, headers))
+        self.finish_empty(sluice)
+        for signal in SIGNALS:
+            sent = Counter(otlp.canonical(otlp.parse(signal, data)) for data in otlp.recorded(signal))
+            arrived = Counter(otlp.canonical(otlp.parse(signal, data))
+                              for data in otlp.read_frames(self.file(f"{signal}.proto")))
+            self.assertEqual(sent, arrived, signal)
 
 
 class Merged(Through):

@@ -26,21 +26,34 @@ def hex_of(text):
     return base64.b64decode(text).hex()
 
 
-def otlp_form(message, made):
-    """Turns what json_format makes of a message into OTLP's form: ids in hex, and every object that
-    is neither in a oneof nor repeated written."""
+def hex_ids(message, made):
+    """Turns what json_format makes of a message into OTLP's form: with ids in hex."""
     for field in message.fields:
         name = field.json_name
         if field.name in IDS and name in made:
             made[name] = hex_of(made[name])
-        elif is_object(field) and field.is_repeated:
+        elif is_object(field) and name in made:
+            for item in made[name] if field.is_repeated else (made[name],):
+                hex_ids(field.message_type, item)
+    return made
+
+
+def otlp_form(message, made):
+    """As the Collector writes it, too: every object that is neither in a oneof nor repeated is there."""
+    return filled(message, hex_ids(message, made))
+
+
+def filled(message, made):
+    for field in message.fields:
+        name = field.json_name
+        if is_object(field) and field.is_repeated:
             for item in made.get(name, []):
-                otlp_form(field.message_type, item)
+                filled(field.message_type, item)
         elif is_object(field):
             if field.containing_oneof is None:
                 made.setdefault(name, {})
             if name in made:
-                otlp_form(field.message_type, made[name])
+                filled(field.message_type, made[name])
     return made
 
 

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "oracle"))
-from otlp_json import otlp_form, unlike  # noqa: E402
+from otlp_json import hex_ids, otlp_form, unlike  # noqa: E402
+from otlp_json_back import as_google  # noqa: E402
 
 Signal = namedtuple("Signal", "name request response http grpc items rejected")
 _GRPC = "/opentelemetry.proto.collector.{}.v1.{}Service/Export"
@@ -90,6 +91,18 @@ def parse(signal, data):
     return SIGNALS[signal].request.FromString(data)
 
 
+def from_json(signal, text):
+    """What google.protobuf reads in OTLP's JSON."""
+    message = SIGNALS[signal].request()
+    return json_format.ParseDict(as_google(message.DESCRIPTOR, json.loads(text)), message,
+                                 ignore_unknown_fields=True)
+
+
+def canonical(message):
+    """Its bytes, the same for messages that are the same."""
+    return message.SerializeToString(deterministic=True)
+
+
 def each_item(signal, message):
     if signal == "traces":
         return (i for r in message.resource_spans for s in r.scope_spans for i in s.spans)
@@ -137,6 +150,13 @@ def as_json(signal, data):
     message = parse(signal, data)
     return otlp_form(message.DESCRIPTOR,
                      json_format.MessageToDict(message, use_integers_for_enums=True))
+
+
+def as_sent_json(signal, data):
+    """The same as text, as senders write it: objects only where there are any."""
+    message = parse(signal, data)
+    return json.dumps(hex_ids(message.DESCRIPTOR,
+                              json_format.MessageToDict(message, use_integers_for_enums=True))).encode()
 
 
 def _canonical(value):

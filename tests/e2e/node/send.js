@@ -1,6 +1,7 @@
 "use strict";
-// send.js TRANSPORT COMPRESSION ENDPOINT TAP: sends traces, metrics and logs with the OpenTelemetry SDK, and
-// writes what the SDK made of them to TAP: a line {"signal", "body"} with base64 for each request.
+// send.js TRANSPORT COMPRESSION ENDPOINT TAP: sends traces, metrics and logs with the OpenTelemetry SDK over
+// grpc, http (with protobuf) or json (over HTTP), and writes what the SDK made of them to TAP: a line
+// {"signal", "body"} with base64 for each request.
 // The exit code is 0 only if the exporters reported success for all.
 const fs = require("fs");
 const api = require("@opentelemetry/api");
@@ -12,7 +13,8 @@ const { LoggerProvider, BatchLogRecordProcessor } = require("@opentelemetry/sdk-
 const transformer = require("@opentelemetry/otlp-transformer");
 
 const [transport, compression, endpoint, tapFile] = process.argv.slice(2);
-const kind = transport === "grpc" ? "grpc" : "proto";
+const kind = { grpc: "grpc", http: "proto", json: "http" }[transport];
+const format = transport === "json" ? "Json" : "Protobuf";
 const { OTLPTraceExporter } = require(`@opentelemetry/exporter-trace-otlp-${kind}`);
 const { OTLPMetricExporter } = require(`@opentelemetry/exporter-metrics-otlp-${kind}`);
 const { OTLPLogExporter } = require(`@opentelemetry/exporter-logs-otlp-${kind}`);
@@ -54,7 +56,7 @@ const resource = resourceFromAttributes({
 
 async function traces() {
   const exporter = tapped(new OTLPTraceExporter(options("/v1/traces")), "traces",
-    transformer.ProtobufTraceSerializer);
+    transformer[`${format}TraceSerializer`]);
   const provider = new BasicTracerProvider({
     resource,
     spanProcessors: [new BatchSpanProcessor(exporter, { maxExportBatchSize: 16 })],
@@ -85,7 +87,7 @@ async function traces() {
 
 async function metrics() {
   const exporter = tapped(new OTLPMetricExporter(options("/v1/metrics")), "metrics",
-    transformer.ProtobufMetricsSerializer);
+    transformer[`${format}MetricsSerializer`]);
   const reader = new sdkMetrics.PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3600000 });
   const provider = new sdkMetrics.MeterProvider({
     resource, readers: [reader],
@@ -114,7 +116,7 @@ async function metrics() {
 
 async function logs() {
   const exporter = tapped(new OTLPLogExporter(options("/v1/logs")), "logs",
-    transformer.ProtobufLogsSerializer);
+    transformer[`${format}LogsSerializer`]);
   const provider = new LoggerProvider({
     resource, processors: [new BatchLogRecordProcessor({ exporter, maxExportBatchSize: 10 })],
   });
