@@ -9,11 +9,12 @@
 #include <zstd_errors.h>
 
 enum {
-    RATIO_EXPECTED = 4,         /* of OTLP at least, which makes 4 to 15 */
-    RATIO_BELIEVED = 64,        /* no first buffer is larger, whatever the message says */
-    OUTPUT_AT_FIRST = 4 * 1024, /* bytes */
-    GZIP_LENGTH = 4,            /* bytes at the end that say how much is in it */
-    WINDOW_LOG_MAX = 23         /* what zstd's format asks every reader to offer (RFC 9659) */
+    RATIO_EXPECTED = 4,           /* of OTLP at least, which makes 4 to 15 */
+    RATIO_BELIEVED = 64,          /* no first buffer is larger, whatever the message says */
+    OUTPUT_AT_FIRST = 4 * 1024,   /* bytes */
+    GZIP_LENGTH = 4,              /* bytes at the end that say how much is in it */
+    WINDOW_LOG_MAX = 25,          /* 32 MiB: what Go's zstd asks for at its best level */
+    WINDOW_KEPT = 9 * 1024 * 1024 /* bytes of zstd's memory, for the usual window of up to 8 MiB */
 };
 
 struct unpacker {
@@ -216,6 +217,10 @@ int32_t unpack(struct unpacker *u, enum pack_format format, sl_bytes packed,
     struct output o = {.target = target, .limit = limit};
     const int32_t status = format == PACK_ZSTD ? unzstd_all(u, packed, &o, error)
                                                : inflate_all(u, format, packed, &o, error);
+    if (ZSTD_sizeof_DCtx(u->zstd) > WINDOW_KEPT) {
+        (void)ZSTD_freeDCtx(u->zstd);
+        u->zstd = NULL;
+    }
     if (status == SL_OK) {
         *size = o.used;
         u->ratio = ratio_of(packed.n, o.used);

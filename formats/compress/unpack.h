@@ -1,7 +1,7 @@
 /* Reads whole compressed messages - gzip, zlib and zstd - into memory that the caller hands out, and
  * stops at a limit, whatever the input claims. An unpacker keeps its working memory from one message
  * to the next: about 12 KiB, and for zstd about 160 KiB more, and the window that frames ask for
- * which do not tell their size, 8 MiB at most. One thread at a time for each unpacker. Writing is in
+ * which do not tell their size, up to 8 MiB. One thread at a time for each unpacker. Writing is in
  * pack.h. */
 #ifndef SLUICE_FORMATS_COMPRESS_UNPACK_H
 #define SLUICE_FORMATS_COMPRESS_UNPACK_H
@@ -20,7 +20,7 @@ void unpacker_destroy(struct unpacker *);
  *
  * SL_ERR_INVALID: not of that format, damaged, cut short, or bytes after the end; no input at all is
  * an error too. SL_ERR_TOO_LARGE: above the limit, also where it is damage that makes it so, or a
- * zstd window above 8 MiB. Else what `grow` said. `error` may be NULL. */
+ * zstd window above 32 MiB. Else what `grow` said. `error` may be NULL. */
 int32_t unpack(struct unpacker *, enum pack_format, sl_bytes packed, const struct byte_target *,
                size_t limit, size_t *size, sl_error *error);
 

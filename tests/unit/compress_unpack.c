@@ -350,8 +350,8 @@ static void windows_are_bounded(void **state)
 {
     (void)state;
     expect_window(0, SL_OK);
-    expect_window(13, SL_OK);
-    expect_window(14, SL_ERR_TOO_LARGE);
+    expect_window(15, SL_OK);
+    expect_window(16, SL_ERR_TOO_LARGE);
     expect_window(21, SL_ERR_TOO_LARGE);
     expect_window(31, SL_ERR_TOO_LARGE);
 }
