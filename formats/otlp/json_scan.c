@@ -1,30 +1,20 @@
 /* JSON's texts, and values that nobody asks for. Any thread, one at a time for each json_in. */
 #include "formats/otlp/json_in.h"
 
+#include "formats/otlp/ascii.h"
 #include "formats/otlp/decimal_read.h"
 #include "formats/otlp/utf8.h"
 
 enum {
-    BLOCK = 16,
+    BLOCK = sizeof(otlp_lanes),
     ESCAPED_MAX = 4 /* bytes of a character */
 };
 
-typedef int8_t lanes __attribute__((vector_size(BLOCK)));
-
 /* A bit for each byte that is not plain ASCII text. */
-static uint32_t special_bits(lanes v)
+static uint32_t special_bits(otlp_lanes v)
 {
     /* Bytes above 0x7f are below a space, too, as they are negative. */
-    const lanes found = (lanes)(v < ' ') | (lanes)(v == '"') | (lanes)(v == '\\');
-#ifdef __SSE2__
-    return (uint32_t)__builtin_ia32_pmovmskb128((__attribute__((vector_size(BLOCK))) char)found);
-#else
-    const uint64_t tops = UINT64_C(0x8080808080808080), gather = UINT64_C(0x0002040810204081);
-    uint64_t half[2];
-    memcpy(half, &found, sizeof half);
-    return (uint32_t)(((half[0] & tops) * gather) >> 56) |
-           (uint32_t)(((half[1] & tops) * gather) >> 56) << 8;
-#endif
+    return otlp_high_bits((otlp_lanes)(v < ' ') | (otlp_lanes)(v == '"') | (otlp_lanes)(v == '\\'));
 }
 
 static bool is_plain(uint8_t c)
@@ -39,8 +29,7 @@ static const uint8_t *plain_copy(const uint8_t *p, const uint8_t *end, uint8_t *
 {
     uint8_t *at = *to;
     while (end - p >= BLOCK && at < room) {
-        lanes v;
-        memcpy(&v, p, sizeof v);
+        const otlp_lanes v = otlp_lanes_at(p);
         memcpy(at, &v, sizeof v);
         const uint32_t found = special_bits(v);
         const uint32_t n = found ? (uint32_t)__builtin_ctz(found) : BLOCK;

@@ -1,8 +1,12 @@
-/* Makes cases for otlp_json.py. One thread.
+/* Makes cases for otlp_json.py and otlp_json_back.py, and reads texts for the latter. One thread.
  *   json_cases random SEED COUNT    random messages of each request and response type
  *   json_cases frames TYPE < FILE   recorded requests, each behind its length (32 bits, big-endian)
  * Each case on the output is three strings behind their lengths (32 bits, little-endian): the
- * type's name, the wire bytes, the JSON text. */
+ * type's name, the wire bytes, the JSON text.
+ *   json_cases back                 texts to wire bytes
+ * Each case on the input is two such strings: the type's name and the text; each on the output one
+ * byte, 1 where the text was refused, and a string: the wire bytes, or why. */
+#include "formats/otlp/json_read.h"
 #include "formats/otlp/json_write.h"
 #include "formats/otlp/proto/logs_service.pb-c.h"
 #include "formats/otlp/proto/metrics_service.pb-c.h"
@@ -108,6 +112,88 @@ static void frame_cases(const struct json_schema *schema)
     }
 }
 
+static size_t type_named(const char *name)
+{
+    for (size_t type = 0; type < TYPE_COUNT; type++) {
+        if (strcmp(types[type]->name, name) == 0) {
+            return type;
+        }
+    }
+    die("no such type");
+}
+
+/* The caller frees it; false at the input's end. */
+static bool string_get(uint8_t **at, size_t *n)
+{
+    uint32_t length;
+    if (fread(&length, 1, sizeof length, stdin) != sizeof length) {
+        return false;
+    }
+    *n = length;
+    *at = length <= FRAME_MAX ? malloc(*n + 1) : NULL;
+    if (!*at || fread(*at, 1, *n, stdin) != *n) {
+        die("the input is cut off");
+    }
+    (*at)[*n] = 0;
+    return true;
+}
+
+static void answer_put(bool refused, const void *at, size_t n)
+{
+    const uint8_t head = refused;
+    const uint32_t length = (uint32_t)n;
+    if (fwrite(&head, 1, 1, stdout) != 1 || fwrite(&length, 1, 4, stdout) != 4 ||
+        fwrite(at, 1, n, stdout) != n || fflush(stdout) != 0) {
+        die("cannot write");
+    }
+}
+
+static int32_t grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
+{
+    uint8_t **memory = ctx;
+    *memory = realloc(*memory, capacity);
+    if (!*memory) {
+        die("no memory");
+    }
+    *at = *memory;
+    *got = capacity;
+    return SL_OK;
+}
+
+static void read_back(struct json_schema *const *schemas)
+{
+    struct json_reader *readers[TYPE_COUNT];
+    uint8_t *name, *text, *memory = NULL;
+    size_t n;
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        readers[i] = json_reader_create(schemas[i]);
+        if (!readers[i]) {
+            die("no memory");
+        }
+    }
+    while (string_get(&name, &n)) {
+        const struct byte_target target = {&memory, grow};
+        sl_error error = {.size = sizeof error};
+        size_t size = 0;
+        if (!string_get(&text, &n)) {
+            die("the input is cut off");
+        }
+        const int32_t status = json_read(readers[type_named((const char *)name)], sl_slice(text, n),
+                                         &target, UINT32_MAX, &size, &error);
+        if (status == SL_OK) {
+            answer_put(false, memory ? memory : text, size);
+        } else {
+            answer_put(true, error.text, strlen(error.text));
+        }
+        free(name);
+        free(text);
+    }
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        json_reader_destroy(readers[i]);
+    }
+    free(memory);
+}
+
 int main(int argc, char **argv)
 {
     struct json_schema *schemas[TYPE_COUNT];
@@ -119,16 +205,11 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "random") == 0) {
         random_cases(schemas, strtoull(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     } else if (argc == 3 && strcmp(argv[1], "frames") == 0) {
-        size_t type = 0;
-        while (type < TYPE_COUNT && strcmp(types[type]->name, argv[2]) != 0) {
-            type++;
-        }
-        if (type == TYPE_COUNT) {
-            die("no such type");
-        }
-        frame_cases(schemas[type]);
+        frame_cases(schemas[type_named(argv[2])]);
+    } else if (argc == 2 && strcmp(argv[1], "back") == 0) {
+        read_back(schemas);
     } else {
-        die("usage: json_cases random SEED COUNT | frames TYPE < FILE");
+        die("usage: json_cases random SEED COUNT | frames TYPE < FILE | back < CASES");
     }
     for (size_t i = 0; i < TYPE_COUNT; i++) {
         json_schema_destroy(schemas[i]);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""otlp_json_back.py JSON_BACK JSON_CASES [--seed N] [--count N]: compares the bytes that formats/otlp
+"""otlp_json_back.py JSON_CASES [--seed N] [--count N]: compares the bytes that formats/otlp
 reads from JSON with google.protobuf. Texts are google.protobuf's own, for random messages and the
 recorded ones of tests/data, in every way that proto3's JSON may be written; and random changes of
 single values, which both must refuse or both take."""
@@ -27,7 +27,7 @@ class Reader:
     """The program that reads our way."""
 
     def __init__(self, program):
-        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen([program, "back"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def read(self, name, text):
         """The wire bytes, or REFUSED and why."""
@@ -229,14 +229,13 @@ def check(reader, name, wire, rng):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("reader")
-    arguments.add_argument("cases")
+    arguments.add_argument("program")
     arguments.add_argument("--seed", type=int, default=random.randrange(1 << 63))
     arguments.add_argument("--count", type=int, default=2000)
     given = arguments.parse_args()
     print(f"seed {given.seed}", flush=True)
-    rng, reader, taken = random.Random(given.seed), Reader(given.reader), []
-    for name, wire in random_messages(given.cases, given.seed, given.count):
+    rng, reader, taken = random.Random(given.seed), Reader(given.program), []
+    for name, wire in random_messages(given.program, given.seed, given.count):
         taken += check(reader, name, wire, rng)
     for name, wire in islice(recorded_messages(), 0, None, 3):
         taken += check(reader, name, wire, rng)
