@@ -167,7 +167,7 @@ static int on_header_value(http_parser *parser, const char *at, size_t n)
 
 /* ---- the rules ---- */
 
-static bool is_token(sl_bytes name)
+bool http_is_name(sl_bytes name)
 {
     for (size_t i = 0; i < name.n; i++) {
         uint8_t ch = name.p[i];
@@ -179,8 +179,7 @@ static bool is_token(sl_bytes name)
     return name.n > 0;
 }
 
-/* Without control characters, which some readers take for an end. */
-static bool is_value(sl_bytes value)
+bool http_is_value(sl_bytes value)
 {
     for (size_t i = 0; i < value.n; i++) {
         if ((value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
@@ -217,7 +216,7 @@ static int check_head(struct http_conn *c)
         return 505;
     for (uint32_t i = 0; i < rq->n_headers; i++) {
         const struct http_header *h = &rq->headers[i];
-        if (!is_token(h->name) || !is_value(h->value))
+        if (!http_is_name(h->name) || !http_is_value(h->value))
             return 400;
         if (named(h->name, "content-length")) {
             if (lengths++ > 0 || !number_is(h->value, parser->content_length))

@@ -51,6 +51,10 @@ struct http_request {
 /* The value of a header that may stand there once; .p is NULL where it is missing, and where it
  * stands there several times *repeated (may be NULL) is set and the first one given. */
 sl_bytes http_header_of(const struct http_request *, const char *name, bool *repeated);
+/* May a header be called so? May it have that value, that is one without control characters, which
+ * some readers take for its end? */
+bool http_is_name(sl_bytes name);
+bool http_is_value(sl_bytes value);
 /* Does the value, a media type, name `type` (lower case), whatever its parameters? */
 bool http_media_type_is(sl_bytes value, const char *type);
 

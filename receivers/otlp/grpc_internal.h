@@ -10,6 +10,7 @@
 #include <grpc/grpc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 enum {
     CALLS_WAITING = 8, /* calls posted for requests that are still to come */
@@ -75,6 +76,14 @@ struct otlp_grpc_server {
     pthread_mutex_t unpacking; /* guards what the first compressed request makes */
     struct unpacker *unpacker;
 };
+
+/* Of the monotonic clock. */
+static inline int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 /* grpc_call.c */
 /* Waits for requests, as many as should be waited for. */

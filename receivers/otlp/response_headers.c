@@ -3,25 +3,6 @@
 
 #include <strings.h>
 
-static bool is_name(sl_bytes name)
-{
-    for (size_t i = 0; i < name.n; i++) {
-        const uint8_t c = name.p[i];
-        if (c <= ' ' || c >= 127 || strchr("()<>@,;:\\\"/[]?={}", c))
-            return false;
-    }
-    return name.n > 0;
-}
-
-static bool is_value(sl_bytes value)
-{
-    for (size_t i = 0; i < value.n; i++) {
-        if ((value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
-            return false;
-    }
-    return true;
-}
-
 static bool named(sl_bytes name, const char *other)
 {
     return name.n == strlen(other) && strncasecmp((const char *)name.p, other, name.n) == 0;
@@ -46,11 +27,11 @@ int32_t response_headers_init(struct response_headers *h, const sl_list *map, sl
         const sl_meta_entry *entry = SL_LIST_AT(sl_meta_entry, *map, i);
         const int shown = (int)(entry->key.n < 60 ? entry->key.n : 60);
         const char *name = (const char *)entry->key.p;
-        if (!is_name(entry->key))
+        if (!http_is_name(entry->key))
             return sl_fail(error, SL_ERR_INVALID,
                            "protocols.http.response_headers: \"%.*s\" cannot be a header's name",
                            shown, name);
-        if (!is_value(entry->value))
+        if (!http_is_value(entry->value))
             return sl_fail(error, SL_ERR_INVALID,
                            "protocols.http.response_headers: the value of \"%.*s\" has characters "
                            "that a header cannot have",
