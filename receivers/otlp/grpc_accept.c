@@ -31,6 +31,8 @@ enum {
     LOOK_MS = 1000,        /* how often young connections are looked at, at the least */
     SHORTAGE_MS = 100,     /* without descriptors, accepting pauses */
     GLANCE_MS = 50,        /* how often connections are looked at while bytes come */
+    PACE_MS = 10000,       /* a message must arrive at... */
+    PACE_BYTES_MS = 1,     /* ...a KiB a second, on average over this time, as over HTTP */
     UNHEARD_MAX = 8 << 20, /* bytes that may come without a call */
     STACK = 512 * 1024
 };
@@ -45,6 +47,9 @@ struct connection {
     uint32_t calls;      /* how often one of its calls was heard of... */
     uint32_t calls_then; /* ...at the last look */
     uint64_t bytes_then; /* received by then */
+    int64_t pace_ms;     /* since when its pace is measured... */
+    uint64_t pace_bytes; /* ...and what it had received by then */
+    uint32_t pace_calls;
 };
 
 struct acceptor {
@@ -95,6 +100,20 @@ static bool bytes_received(const struct connection *c, uint64_t *bytes)
     return true;
 }
 
+/* Does it keep a message open of which next to nothing comes? The memory for it is reserved. */
+static bool is_too_slow(struct connection *c, uint64_t bytes, int64_t now)
+{
+    const int64_t spent = now - c->pace_ms;
+    if (c->receiving > 0 && c->calls == c->pace_calls && spent < PACE_MS)
+        return false;
+    const bool slow = c->receiving > 0 && c->calls == c->pace_calls &&
+                      bytes - c->pace_bytes < (uint64_t)spent * PACE_BYTES_MS;
+    c->pace_ms = now;
+    c->pace_bytes = bytes;
+    c->pace_calls = c->calls;
+    return slow;
+}
+
 /* Must it be ended? */
 static bool is_unwanted(struct acceptor *a, struct connection *c, int64_t now)
 {
@@ -111,6 +130,8 @@ static bool is_unwanted(struct acceptor *a, struct connection *c, int64_t now)
         c->calls_then = c->calls;
         c->bytes_then = bytes;
     }
+    if (is_too_slow(c, bytes, now))
+        return true;
     return bytes - c->bytes_then > UNHEARD_MAX + c->receiving * a->server->max_message;
 }
 
@@ -128,7 +149,8 @@ static void look(struct acceptor *a)
         if (is_unwanted(a, c, now)) {
             if (!c->young)
                 sl_log(a->server->host, SL_LOG_WARN,
-                       "OTLP/gRPC: a connection is ended: it sends without end, but no request");
+                       "OTLP/gRPC: a connection is ended: its messages do not arrive, or it sends "
+                       "without end, but no request");
             hang_up(c);
             continue;
         }

@@ -10,6 +10,7 @@ from harness import h2, otlp
 from harness.case import EndToEnd, otlp_receiver
 from harness.certs import Authority
 from harness.process import SANITIZERS
+from harness.waiting import wait_until
 
 MIB = 1024 * 1024
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -66,7 +67,7 @@ class Http2(Hostile):
         piece = h2.frame(h2.CONTINUATION, 0, 1, h2.literal("x", b"y" * 16000)) * 16
         # gRPC's core counts a header list frame by frame; it is the receiver that ends it
         self.assertLess(self.flood(piece, 8000, client), 8000)  # 2 GiB
-        self.sluice_.wait_log("it sends without end, but no request")
+        self.sluice_.wait_log("sends without end, but no request")
 
     def test_empty_continuations(self):
         client = self.connect()
@@ -105,6 +106,16 @@ class Http2(Hostile):
         served = {stream for kind, _flags, stream, _payload in frames if stream}
         self.assertLessEqual(len(served), 100)
         client.close()
+
+    def test_messages_that_never_come(self):
+        """Room for them is reserved, at others' expense, but not for ever."""
+        clients = [self.connect() for _ in range(2)]
+        for client in clients:
+            client.send(b"".join(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.request(EXPORT))
+                                 for stream in range(1, 181, 2)))
+        wait_until(lambda: not self.good[0].send("traces", otlp.spans(range(3))).ok, "no more room")
+        wait_until(lambda: self.good[0].send("traces", otlp.spans(range(3))).ok, "room again", 30)
+        self.sluice_.wait_log("its messages do not arrive", 2)
 
     def test_a_header_list_above_the_limit(self):
         client = self.connect()
