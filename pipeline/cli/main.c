@@ -19,7 +19,7 @@ static void tune_allocator(void)
  * it is installed. Returns only when there is none. */
 static int run_program(const struct cli_command *c, char **argv)
 {
-    char self[4096], path[4096 + 64];
+    char self[4096], path[4096 + 256];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
     char *slash = strrchr(self, '/');
@@ -27,10 +27,10 @@ static int run_program(const struct cli_command *c, char **argv)
         *slash = 0;
     (void)snprintf(path, sizeof path, "%s/%s", self, c->program);
     (void)execv(path, argv);
-    (void)snprintf(path, sizeof path, "%s/%s", SLUICE_LIBEXEC_DIRECTORY, c->program);
+    (void)snprintf(path, sizeof path, "%s/%s/%s", self, SLUICE_LIBEXEC_DIRECTORY, c->program);
     (void)execv(path, argv);
-    (void)fprintf(stderr, "sluice %s: the program %s is in neither %s nor %s\n", c->name,
-                  c->program, self, SLUICE_LIBEXEC_DIRECTORY);
+    (void)fprintf(stderr, "sluice %s: the program %s is neither in %s nor in %s/%s\n", c->name,
+                  c->program, self, self, SLUICE_LIBEXEC_DIRECTORY);
     return CLI_FAILED;
 }
 

@@ -288,8 +288,13 @@ int32_t plugin_directory_default(const char *installed, char *path, size_t capac
     }
     if (installed[0] == '/')
         length = snprintf(path, capacity, "%s", installed);
-    else if (n > 0)
-        length = snprintf(path, capacity, "%s/%s", exe, installed);
+    else if (n > 0) {
+        char joined[2 * PATH_BYTES];
+        (void)snprintf(joined, sizeof joined, "%s/%s", exe, installed);
+        char *shown = realpath(joined, NULL); /* without ".." where the directory is there */
+        length = snprintf(path, capacity, "%s", shown ? shown : joined);
+        free(shown);
+    }
     if (length < 0 || (size_t)length >= capacity)
         return sl_fail(error, SL_ERR_IO,
                        "cannot find the plugin directory beside the executable: use --plugins DIR");

@@ -289,6 +289,31 @@ class Components(CommandLine):
         self.assertIn("writ", done.stderr)
 
 
+class Installed(CommandLine):
+    """An installation works wherever it is put, and needs nothing of the build tree."""
+
+    def test_in_a_folder_of_its_own(self):
+        prefix = self.file("prefix")
+        done = subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        moved = self.file("moved")
+        prefix.rename(moved)
+        sluice = moved / "bin" / "sluice"
+
+        def run(*args):
+            done = subprocess.run([sluice, *args], capture_output=True, text=True, cwd=moved)
+            self.assertEqual(done.returncode, 0, (args, done.stdout, done.stderr))
+            return done.stdout
+        listed = run("components").replace(str(next(moved.rglob("plugins")).parent), str(BUILD))
+        self.assertEqual(sorted(listed.splitlines()), sorted(self.run_("components").stdout.splitlines()))
+        run("generate", "--traces", "1", "--file", moved / "traces.otlp")
+        self.assertGreater((moved / "traces.otlp").stat().st_size, 100)
+        for config in sorted((moved / "share" / "sluice" / "configs").glob("*.yaml")):
+            run("validate", "--config", config)
+        header = moved / "include" / "sluice" / "plugin.h"
+        self.assertIn("SL_PLUGIN", header.read_text())
+
+
 class Usage(CommandLine):
     COMMANDS = ("run", "validate", "components", "print-config", "generate", "version")
 
