@@ -1,5 +1,6 @@
 /* What the end of a call means for the delivery, by OTLP's rules for retries. [blocking] */
 #include "exporters/otlp/exporter.h"
+#include "exporters/otlp_client/reply.h"
 
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
@@ -10,59 +11,24 @@ static sl_bytes bytes_of(const grpc_slice *slice)
     return sl_slice(GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
 }
 
-struct answer_body {
-    uint8_t *at;
-    size_t n;
-};
-
-static int32_t grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
-{
-    struct answer_body *body = ctx;
-    uint8_t *more = realloc(body->at, capacity);
-    if (!more)
-        return SL_ERR_NOMEM;
-    body->at = more;
-    *at = more;
-    *got = capacity;
-    return SL_OK;
-}
-
 /* Servers answer in the encoding of the request. */
-static int32_t unpack_reply(struct call *call, sl_bytes packed, struct answer_body *body)
-{
-    const struct byte_target target = {.ctx = body, .grow = grow};
-    sl_error error = {.size = sizeof error};
-    if (!call->unpacker)
-        call->unpacker = unpacker_create();
-    if (!call->unpacker)
-        return SL_ERR_NOMEM;
-    return unpack(call->unpacker, PACK_GZIP, packed, &target, CLIENT_RESPONSE_MAX, &body->n,
-                  &error);
-}
-
-static void read_reply(const sl_host *host, sl_delivery *delivery, struct call *call)
+static void read_reply(struct client *c, sl_delivery *delivery, const struct call *call)
 {
     grpc_byte_buffer_reader reader;
+    struct client_reply inflated = {NULL, 0};
     if (!call->reply || grpc_byte_buffer_length(call->reply) == 0 ||
         !grpc_byte_buffer_reader_init(&reader, call->reply))
         return;
     grpc_slice all = grpc_byte_buffer_reader_readall(&reader);
-    struct answer_body body = {NULL, 0};
-    switch (call->reply->data.raw.compression) {
-    case GRPC_COMPRESS_NONE:
-        client_settle_success(host, delivery, bytes_of(&all));
-        break;
-    case GRPC_COMPRESS_GZIP:
-        if (unpack_reply(call, bytes_of(&all), &body) == SL_OK) {
-            client_settle_success(host, delivery, sl_slice(body.at, body.n));
-            break;
-        }
-        /* fall through */
-    default:
-        sl_log(host, SL_LOG_WARN,
-               "the destination took the data, but its answer cannot be decompressed");
-    }
-    free(body.at);
+    const grpc_compression_algorithm packed = call->reply->data.raw.compression;
+    if (packed == GRPC_COMPRESS_NONE)
+        client_settle_success(c->host, &c->notices, delivery, bytes_of(&all));
+    else if (packed == GRPC_COMPRESS_GZIP &&
+             client_reply_inflate(bytes_of(&all), CLIENT_RESPONSE_MAX, &inflated) == SL_OK)
+        client_settle_success(c->host, &c->notices, delivery, sl_slice(inflated.at, inflated.n));
+    else
+        client_bad_answer(c->host, &c->notices, "cannot be decompressed");
+    free(inflated.at);
     grpc_slice_unref(all);
     grpc_byte_buffer_reader_destroy(&reader);
 }
@@ -106,12 +72,13 @@ static const struct code codes[] = {
     [OTLP_CODE_UNAUTHENTICATED] = {"UNAUTHENTICATED", "grpc_unauthenticated", SL_ERR_DENIED},
 };
 
-int32_t answer_judge(const sl_host *host, sl_delivery *delivery, struct call *call, sl_send *send)
+int32_t answer_judge(struct client *c, sl_delivery *delivery, const struct call *call,
+                     sl_send *send)
 {
     static const struct code other = {"a code that gRPC does not have", "grpc_other",
                                       SL_ERR_REJECTED};
     if (call->code == GRPC_STATUS_OK) {
-        read_reply(host, delivery, call);
+        read_reply(c, delivery, call);
         return SL_OK;
     }
     const int32_t number = (int32_t)call->code;

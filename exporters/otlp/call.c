@@ -83,7 +83,6 @@ void calls_destroy(struct client *c)
         grpc_metadata_array_destroy(&call->trailing);
         packer_destroy(call->packer);
         pack_buffer_deinit(&call->packed);
-        unpacker_destroy(call->unpacker);
         free(call);
     }
     c->free = NULL;
@@ -100,15 +99,61 @@ static gpr_timespec deadline_of(const sl_host *host, int64_t deadline_ns)
                         gpr_time_from_nanos(left > 0 ? left : 0, GPR_TIMESPAN));
 }
 
+/* The config's headers and an authenticator's, which stand in for others of the same name. */
+static int32_t add_credentials(struct call *call, sl_send *send)
+{
+    const struct client *c = call->client;
+    const sl_metadata *auth = NULL;
+    int32_t status = client_auth_headers(c->auth, &auth, send);
+    if (status == SL_OK) {
+        call->own = malloc((c->metadata_count + auth->n) * sizeof *call->own + 1);
+        if (!call->own)
+            status = sl_fail(&send->error, SL_ERR_NOMEM, "no memory for a request");
+    }
+    for (size_t i = 0; i < c->metadata_count && status == SL_OK; i++) {
+        const grpc_slice key = c->metadata[i].key;
+        if (!client_auth_has(auth, sl_slice(GRPC_SLICE_START_PTR(key), GRPC_SLICE_LENGTH(key))))
+            call->own[call->own_count++] = (grpc_metadata){
+                .key = grpc_slice_ref(key), .value = grpc_slice_ref(c->metadata[i].value)};
+    }
+    for (uint32_t i = 0; status == SL_OK && i < auth->n; i++) {
+        const sl_meta_entry *h = &auth->at[i];
+        grpc_metadata *m = &call->own[call->own_count++];
+        m->key = grpc_slice_from_copied_buffer((const char *)h->key.p, h->key.n);
+        m->value = grpc_slice_from_copied_buffer((const char *)h->value.p, h->value.n);
+        if (!grpc_header_key_is_legal(m->key) || !grpc_header_nonbin_value_is_legal(m->value)) {
+            send->why = "auth";
+            status = sl_fail(&send->error, SL_ERR_DENIED,
+                             "the authenticator gives what cannot be a header");
+        }
+    }
+    if (auth)
+        c->host->table->metadata_unref(c->host, auth);
+    return status;
+}
+
+static void drop_credentials(struct call *call)
+{
+    while (call->own_count > 0) {
+        const grpc_metadata *m = &call->own[--call->own_count];
+        grpc_slice_unref(m->key);
+        grpc_slice_unref(m->value);
+    }
+    free(call->own);
+    call->own = NULL;
+}
+
 static void call_start(struct call *call, grpc_byte_buffer *message, gpr_timespec deadline)
 {
     struct client *c = call->client;
+    grpc_metadata *metadata = call->own ? call->own : c->metadata;
+    const size_t count = call->own ? call->own_count : c->metadata_count;
     const uint32_t wait =
         GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
     const grpc_op ops[] = {
         {.op = GRPC_OP_SEND_INITIAL_METADATA,
          .flags = c->exporter->wait_for_ready ? wait : 0,
-         .data.send_initial_metadata = {.count = c->metadata_count, .metadata = c->metadata}},
+         .data.send_initial_metadata = {.count = count, .metadata = metadata}},
         {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = message},
         {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
         {.op = GRPC_OP_RECV_INITIAL_METADATA,
@@ -119,12 +164,13 @@ static void call_start(struct call *call, grpc_byte_buffer *message, gpr_timespe
                                         .status = &call->code,
                                         .status_details = &call->text}},
     };
-    void *method = c->methods[__builtin_ctz(call->delivery->payload->signal)];
+    call->channel = channel_ref(c);
+    void *method = call->channel->methods[__builtin_ctz(call->delivery->payload->signal)];
     call->reply = NULL;
     call->code = GRPC_STATUS_UNKNOWN;
     call->text = grpc_empty_slice();
     grpc_call *running = grpc_channel_create_registered_call(
-        c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->queue, method, deadline, NULL);
+        call->channel->core, NULL, GRPC_PROPAGATE_DEFAULTS, c->queue, method, deadline, NULL);
     pthread_mutex_lock(&c->mutex);
     call->running = running;
     call->cancelled = false;
@@ -149,7 +195,7 @@ static void call_ended(grpc_loop_event *event, bool ok)
     pthread_mutex_unlock(&c->mutex);
     void (*done)(void *, int32_t) = call->done;
     void *ctx = call->ctx;
-    int32_t status = answer_judge(c->host, call->delivery, call, call->send);
+    int32_t status = answer_judge(c, call->delivery, call, call->send);
     if (status != SL_OK && atomic_load(&c->stopping))
         status = SL_ERR_SHUTDOWN;
     if (call->reply)
@@ -157,6 +203,8 @@ static void call_ended(grpc_loop_event *event, bool ok)
     grpc_slice_unref(call->text);
     call->initial.count = call->trailing.count = 0; /* their elements are the call's */
     grpc_call_unref(running);
+    channel_unref(call->channel);
+    drop_credentials(call);
     call_give(call);
     done(ctx, status);
 }
@@ -192,8 +240,12 @@ int32_t exporter_begin(void *component, sl_delivery *delivery, sl_send *send,
     grpc_byte_buffer *message;
     if (!call)
         return sl_fail(&send->error, SL_ERR_NOMEM, "no memory for a request");
-    status = message_make(call, delivery->payload, &message, send);
+    if (e->client->auth)
+        status = add_credentials(call, send);
+    if (status == SL_OK)
+        status = message_make(call, delivery->payload, &message, send);
     if (status != SL_OK) {
+        drop_credentials(call);
         call_give(call);
         return status;
     }

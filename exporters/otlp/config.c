@@ -1,11 +1,14 @@
 /* The config keys of the OTLP/gRPC exporter and what is checked about them. Control thread. */
 #include "exporters/otlp/exporter.h"
+#include "exporters/otlp_client/proxy.h"
+
+#include <stdlib.h>
+#include <strings.h>
 
 static const char *const compressions[] = {
     "gzip", "none", "", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4", NULL};
 const char *const balancer_names[] = {"round_robin", "pick_first", NULL};
 
-static const int64_t S = INT64_C(1000000000);
 #define SECONDS_MAX INT64_C(86400000000000)
 
 static const sl_field keepalive_fields[] = {
@@ -19,12 +22,12 @@ static const sl_struct keepalive_struct = {sizeof(struct keepalive), 0, keepaliv
 
 const sl_field exporter_fields[] = {
     SL_TEXT(struct exporter, endpoint,
-            "Where to send: host:port, also with http:// in front, dns:///host:port, ipv4:, ipv6: "
-            "or unix:.",
+            "Where to send: host:port, also with http:// or https:// in front, dns:///host:port, "
+            "ipv4: and ipv6: with a list of addresses, or unix:.",
             .flags = SL_REQUIRED),
     SL_ENUM(struct exporter, compression, compressions,
             "gzip or none; gRPC's C core can send nothing else."),
-    SL_STRUCT(struct exporter, tls, &client_tls_struct, "How the connection is secured."),
+    SL_STRUCT(struct exporter, tls, &tls_client_struct, "How the connection is secured."),
     SL_MAP(struct exporter, headers, "Headers that are sent with each request.",
            .flags = SL_SECRET),
     SL_STRUCT(struct exporter, keepalive, &keepalive_struct,
@@ -41,7 +44,7 @@ const sl_field exporter_fields[] = {
     SL_SIZE(struct exporter, write_buffer_size,
             "Requests are written from where they lie; there is no buffer.", .def.u = 524288,
             .flags = SL_IGNORED),
-    CLIENT_REFUSED(struct exporter, auth, "authenticators."),
+    SL_STRUCT(struct exporter, auth, &client_auth_struct, "Who gives the credentials."),
     CLIENT_REFUSED(struct exporter, middlewares, "middlewares."),
     SL_END};
 
@@ -58,8 +61,10 @@ static sl_bytes without(sl_bytes text, size_t n)
 
 sl_bytes exporter_target(const struct exporter *e)
 {
-    return starts_with(e->endpoint, "http://") ? without(e->endpoint, strlen("http://"))
-                                               : e->endpoint;
+    const size_t scheme = starts_with(e->endpoint, "http://")    ? strlen("http://")
+                          : starts_with(e->endpoint, "https://") ? strlen("https://")
+                                                                 : 0;
+    return without(e->endpoint, scheme);
 }
 
 /* host:port, [address]:port */
@@ -87,38 +92,79 @@ static bool is_address(sl_bytes text)
     return number <= 65535;
 }
 
+/* ipv4:a:1,b:2 */
+static bool is_address_list(sl_bytes text)
+{
+    const uint8_t *comma;
+    while (text.n && (comma = memchr(text.p, ',', text.n))) {
+        if (!is_address(sl_slice(text.p, (size_t)(comma - text.p))))
+            return false;
+        text = without(text, (size_t)(comma - text.p) + 1);
+    }
+    return is_address(text);
+}
+
+/* The address within a target, where it is one; gRPC resolves the others by themselves. */
+static sl_bytes address_of(sl_bytes target)
+{
+    if (starts_with(target, "dns://")) { /* dns://[server]/host:port */
+        const sl_bytes rest = without(target, strlen("dns://"));
+        const uint8_t *slash = rest.n ? memchr(rest.p, '/', rest.n) : NULL;
+        return slash ? without(rest, (size_t)(slash - rest.p) + 1) : sl_slice(NULL, 0);
+    }
+    return starts_with(target, "dns:") ? without(target, strlen("dns:")) : target;
+}
+
 static int32_t check_endpoint(const struct exporter *e, sl_error *error)
 {
     const sl_bytes target = exporter_target(e);
     const int shown = (int)(e->endpoint.n < 200 ? e->endpoint.n : 200);
     const char *text = (const char *)e->endpoint.p;
-    sl_bytes address = target;
-    if (starts_with(target, "https://"))
-        return sl_fail(
-            error, SL_ERR_UNSUPPORTED,
-            "endpoint \"%.*s\": TLS is not supported by this version; give host:port and "
-            "tls.insecure: true",
-            shown, text);
+    bool good;
     if (starts_with(target, "unix:"))
         return target.n > strlen("unix:")
                    ? SL_OK
                    : sl_fail(error, SL_ERR_INVALID, "endpoint \"%.*s\" lacks a path", shown, text);
-    if (starts_with(target, "dns://")) { /* dns://[server]/host:port */
-        const sl_bytes rest = without(target, strlen("dns://"));
-        const uint8_t *slash = rest.n ? memchr(rest.p, '/', rest.n) : NULL;
-        address = slash ? without(rest, (size_t)(slash - rest.p) + 1) : sl_slice(NULL, 0);
-    } else if (starts_with(target, "dns:")) {
-        address = without(target, strlen("dns:"));
-    } else if (starts_with(target, "ipv4:")) {
-        address = without(target, strlen("ipv4:"));
-    } else if (starts_with(target, "ipv6:")) {
-        address = without(target, strlen("ipv6:"));
-    }
-    if (is_address(address))
+    if (starts_with(target, "ipv4:") || starts_with(target, "ipv6:"))
+        good = is_address_list(without(target, strlen("ipv4:")));
+    else
+        good = is_address(address_of(target));
+    if (good)
         return SL_OK;
     return sl_fail(error, SL_ERR_INVALID,
                    "endpoint \"%.*s\" is not of the form host:port, such as \"localhost:4317\"",
                    shown, text);
+}
+
+/* As grpc-go: HTTPS_PROXY counts, whether the connection is secured or not. */
+int32_t exporter_proxy(const struct exporter *e, char **proxy, sl_error *error)
+{
+    const sl_bytes address = address_of(exporter_target(e));
+    const uint8_t *colon = address.n ? memrchr(address.p, ':', address.n) : NULL;
+    *proxy = NULL;
+    if (!is_address(address))
+        return SL_OK;
+    size_t n = (size_t)(colon - address.p);
+    const char *from = (const char *)address.p;
+    if (from[0] == '[') {
+        from++;
+        n -= 2;
+    }
+    char *host = strndup(from, n);
+    char *port = strndup((const char *)colon + 1, address.n - (size_t)(colon + 1 - address.p));
+    const char *named = host && port ? client_proxy(true, host, port) : NULL;
+    const bool whole = named && strstr(named, "://");
+    int32_t status = host && port ? SL_OK : SL_ERR_NOMEM;
+    free(host);
+    free(port);
+    if (whole && strncasecmp(named, "http://", strlen("http://")) != 0)
+        return sl_fail(error, SL_ERR_UNSUPPORTED,
+                       "the environment's HTTPS_PROXY: gRPC goes through http:// proxies only");
+    if (named && asprintf(proxy, "%s%s", whole ? "" : "http://", named) < 0) {
+        *proxy = NULL;
+        status = SL_ERR_NOMEM;
+    }
+    return status == SL_OK ? SL_OK : sl_fail(error, status, "no memory for the proxy's name");
 }
 
 static int32_t check_headers(const struct exporter *e, sl_error *error)
@@ -155,30 +201,28 @@ static int32_t check_headers(const struct exporter *e, sl_error *error)
 
 int32_t exporter_prepare(void *component, sl_error *error)
 {
-    const struct exporter *e = component;
+    struct exporter *e = component;
+    const sl_auth_client *auth;
+    char *proxy = NULL;
+    e->https = starts_with(e->endpoint, "https://");
     int32_t status = check_endpoint(e, error);
     if (status == SL_OK)
-        status = client_check_tls(&e->tls, error);
+        status = exporter_check_tls(e, error);
     if (status == SL_OK)
-        status = client_refuse(e->auth, "auth", error);
+        status = exporter_proxy(e, &proxy, error);
+    free(proxy);
+    if (status == SL_OK)
+        status = client_auth_find(sl_host_of(e), &e->auth, &auth, error);
     if (status == SL_OK)
         status = client_refuse(e->middlewares, "middlewares", error);
     if (status == SL_OK)
         status = check_headers(e, error);
     if (status != SL_OK)
         return status;
-    if (!e->tls.insecure)
-        return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "TLS is not supported by this version; set tls.insecure: true to send in "
-                       "plain text");
     if (e->compression >= COMPRESS_REFUSED)
         return sl_fail(error, SL_ERR_UNSUPPORTED,
                        "compression: gRPC's C core cannot announce %s to the server; use gzip or "
                        "none, or the exporter otlphttp",
                        compressions[e->compression]);
-    if (e->keepalive_set && e->keepalive.time < 10 * S)
-        sl_log(
-            sl_host_of(e), SL_LOG_WARN,
-            "keepalive.time is below 10s: gRPC servers may close connections that ping so often");
     return SL_OK;
 }

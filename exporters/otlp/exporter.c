@@ -1,33 +1,7 @@
-/* OTLP/gRPC exporter: the type and its life. gRPC's C core makes the connection when the first
- * request needs it. `send` is in call.c. */
+/* OTLP/gRPC exporter: the type and its life. `send` is in call.c. Control thread. */
 #include "exporters/otlp/exporter.h"
 
-#include <grpc/grpc_security.h>
 #include <stdlib.h>
-
-static const int64_t MS = 1000000;
-
-/* Waits between attempts to connect. Not above the host's first retry interval, so that a retry
- * finds out by itself whether the destination is back. */
-enum { CONNECT_FIRST_MS = 500, CONNECT_LAST_MS = 5000 };
-
-static const char *const methods[SIGNALS] = {
-    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
-};
-
-static char *text_of(sl_bytes text)
-{
-    char *copy = malloc(text.n + 1);
-    if (copy) {
-        if (text.n)
-            memcpy(copy, text.p, text.n);
-        copy[text.n] = '\0';
-    }
-    return copy;
-}
 
 static bool make_metadata(struct client *c)
 {
@@ -53,71 +27,11 @@ static bool make_metadata(struct client *c)
     return true;
 }
 
-struct arguments {
-    grpc_arg list[24];
-    size_t n;
-};
-
-static void add_integer(struct arguments *a, const char *key, int value)
-{
-    a->list[a->n++] =
-        (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
-}
-
-static void add_text(struct arguments *a, const char *key, const char *value)
-{
-    a->list[a->n++] = (grpc_arg){.type = GRPC_ARG_STRING,
-                                 .key = (char *)(uintptr_t)key,
-                                 .value.string = (char *)(uintptr_t)value};
-}
-
-/* The core copies keys and values. */
-static void channel_open(struct client *c, const char *target, const char *authority,
-                         const char *user_agent)
-{
-    const struct exporter *e = c->exporter;
-    struct arguments a = {.n = 0};
-    /* retries are the host's; the core's would keep every request a second time */
-    add_integer(&a, GRPC_ARG_ENABLE_RETRIES, 0);
-    /* a connection of its own ends with the channel, and gives back the requests' bytes */
-    add_integer(&a, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    /* the core would inflate an answer without a limit */
-    add_integer(&a, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-    add_integer(&a, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, e->compression == COMPRESS_GZIP);
-    add_integer(&a, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, CLIENT_RESPONSE_MAX);
-    add_integer(&a, GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
-    add_integer(&a, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-    add_integer(&a, GRPC_ARG_ENABLE_CHANNELZ, 0);
-    /* answers are a few bytes: there is no bandwidth to probe for */
-    add_integer(&a, GRPC_ARG_HTTP2_BDP_PROBE, 0);
-    add_integer(&a, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, CONNECT_FIRST_MS);
-    add_integer(&a, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_FIRST_MS);
-    add_integer(&a, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, CONNECT_LAST_MS);
-    add_text(&a, GRPC_ARG_LB_POLICY_NAME, balancer_names[e->balancer_name]);
-    if (user_agent[0])
-        add_text(&a, GRPC_ARG_PRIMARY_USER_AGENT_STRING, user_agent);
-    if (authority[0])
-        add_text(&a, GRPC_ARG_DEFAULT_AUTHORITY, authority);
-    if (e->keepalive_set) {
-        add_integer(&a, GRPC_ARG_KEEPALIVE_TIME_MS, (int)(e->keepalive.time / MS));
-        add_integer(&a, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)(e->keepalive.timeout / MS));
-        add_integer(&a, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS,
-                    e->keepalive.permit_without_stream);
-        add_integer(&a, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-    }
-    const grpc_channel_args args = {.num_args = a.n, .args = a.list};
-    grpc_channel_credentials *plain = grpc_insecure_credentials_create();
-    c->channel = grpc_channel_create(target, plain, &args);
-    grpc_channel_credentials_release(plain);
-    for (size_t i = 0; i < SIGNALS; i++)
-        c->methods[i] = grpc_channel_register_call(c->channel, methods[i], NULL, NULL);
-}
-
 static void client_destroy(struct client *c)
 {
     calls_destroy(c);
     if (c->channel)
-        grpc_channel_destroy(c->channel);
+        channel_unref(c->channel);
     const uint32_t held = messages_wait(c);
     for (size_t i = 0; i < c->metadata_count; i++) {
         grpc_slice_unref(c->metadata[i].key);
@@ -130,6 +44,8 @@ static void client_destroy(struct client *c)
         sl_log(c->host, SL_LOG_ERROR, "gRPC has not given back %u requests", held);
         return;
     }
+    client_certificates_deinit(&c->certificates);
+    pthread_mutex_destroy(&c->certificates_mutex);
     pthread_cond_destroy(&c->quiet);
     pthread_mutex_destroy(&c->mutex);
     free(c);
@@ -150,38 +66,35 @@ static int32_t take_loop(struct client *c, sl_error *error)
     return c->loop->take(1, &c->queue, error);
 }
 
+static int32_t client_create(struct client *c, sl_error *error)
+{
+    const struct exporter *e = c->exporter;
+    int32_t status = client_auth_find(c->host, &e->auth, &c->auth, error);
+    if (status == SL_OK && !exporter_is_plain(e))
+        status = client_certificates_init(&c->certificates, c->host, &e->tls, error);
+    if (status == SL_OK)
+        status = take_loop(c, error);
+    if (status == SL_OK && !make_metadata(c))
+        status = sl_fail(error, SL_ERR_NOMEM, "no memory for the gRPC client");
+    return status == SL_OK ? channel_open(c, &c->channel, error) : status;
+}
+
 static int32_t start(void *component, sl_error *error)
 {
     struct exporter *e = component;
     struct client *c = calloc(1, sizeof *c);
-    char *target = text_of(exporter_target(e));
-    char *authority = text_of(e->authority), *user_agent = text_of(e->user_agent);
-    int32_t status = SL_ERR_NOMEM;
-    if (c) {
-        c->exporter = e;
-        c->host = sl_host_of(e);
-        pthread_mutex_init(&c->mutex, NULL);
-        pthread_cond_init(&c->quiet, NULL);
-    }
-    if (!c || !target || !authority || !user_agent)
-        goto failed;
-    status = take_loop(c, error);
-    if (status != SL_OK)
-        goto failed;
-    status = SL_ERR_NOMEM;
-    if (!make_metadata(c))
-        goto failed;
-    channel_open(c, target, authority, user_agent);
-    e->client = c;
-    status = SL_OK;
-failed:
-    if (status == SL_ERR_NOMEM)
-        (void)sl_fail(error, status, "no memory for the gRPC client");
-    if (status != SL_OK && c)
+    if (!c)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for the gRPC client");
+    c->exporter = e;
+    c->host = sl_host_of(e);
+    pthread_mutex_init(&c->mutex, NULL);
+    pthread_mutex_init(&c->certificates_mutex, NULL);
+    pthread_cond_init(&c->quiet, NULL);
+    const int32_t status = client_create(c, error);
+    if (status == SL_OK)
+        e->client = c;
+    else
         client_destroy(c);
-    free(target);
-    free(authority);
-    free(user_agent);
     return status;
 }
 

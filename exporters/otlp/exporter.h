@@ -3,9 +3,9 @@
  * thread of the process's gRPC loop (formats/grpc/loop.h). */
 #ifndef SLUICE_EXPORTERS_OTLP_EXPORTER_H
 #define SLUICE_EXPORTERS_OTLP_EXPORTER_H
+#include "exporters/otlp_client/certificates.h"
 #include "exporters/otlp_client/client.h"
 #include "formats/compress/pack.h"
-#include "formats/compress/unpack.h"
 #include "formats/grpc/loop.h"
 
 #include <pthread.h>
@@ -28,10 +28,12 @@ struct exporter {
     sl_list headers; /* sl_meta_entry */
     uint32_t compression, balancer_name;
     uint8_t wait_for_ready, keepalive_set;
+    uint8_t https; /* set by prepare: the endpoint says so, whatever tls.insecure says */
     struct keepalive keepalive;
-    struct client_tls tls;
+    struct tls_client_config tls;
+    struct client_auth auth;
     uint64_t read_buffer_size, write_buffer_size;
-    const sl_raw *auth, *middlewares;
+    const sl_raw *middlewares;
 
     struct client *client; /* set by start */
 };
@@ -43,6 +45,9 @@ int32_t exporter_prepare(void *component, sl_error *);
 /* The name that gRPC resolves: the endpoint without an http scheme. */
 sl_bytes exporter_target(const struct exporter *);
 
+/* The http:// proxy on the way to the endpoint; malloc; NULL: none. */
+int32_t exporter_proxy(const struct exporter *, char **proxy, sl_error *);
+
 /* One unary call at a time for each; the last one used is the next one taken. */
 struct call {
     grpc_loop_event ended; /* the tag on the loop's queue */
@@ -50,8 +55,10 @@ struct call {
     struct call *next_free, *next;
     struct packer *packer; /* made when first needed */
     struct pack_buffer packed;
-    struct unpacker *unpacker; /* likewise */
     grpc_metadata_array initial, trailing;
+    grpc_metadata *own; /* the headers, where an authenticator adds to them */
+    size_t own_count;
+    struct channel *channel;
     grpc_call *running; /* client's mutex, as the next */
     bool cancelled;
     grpc_byte_buffer *reply;
@@ -64,13 +71,22 @@ struct call {
     void *ctx;
 };
 
+struct channel {
+    grpc_channel *core;
+    void *methods[SIGNALS]; /* registered with the channel, which owns them */
+    _Atomic uint32_t references;
+};
+
 struct client {
     const struct exporter *exporter;
     const sl_host *host;
     const grpc_loop *loop;
     grpc_completion_queue *queue; /* the loop's */
-    grpc_channel *channel;
-    void *methods[SIGNALS]; /* registered with the channel, which owns them */
+    struct channel *channel;      /* mutex */
+    struct client_certificates certificates;
+    pthread_mutex_t certificates_mutex; /* taken before the other one */
+    const sl_auth_client *auth;         /* NULL: none */
+    struct client_notices notices;
     grpc_metadata *metadata;
     size_t metadata_count;
     pthread_mutex_t mutex;
@@ -80,6 +96,18 @@ struct client {
     uint32_t held; /* requests whose bytes gRPC refers to; may outlast their calls */
     _Atomic bool stopping;
 };
+
+/* secure.c */
+bool exporter_is_plain(const struct exporter *);
+/* Also reads the files. */
+int32_t exporter_check_tls(const struct exporter *, sl_error *);
+int32_t credentials_make(const struct client *, grpc_channel_credentials **, sl_error *);
+
+/* channel.c */
+int32_t channel_open(const struct client *, struct channel **, sl_error *);
+/* The one for the next call. */
+struct channel *channel_ref(struct client *);
+void channel_unref(struct channel *);
 
 /* call.c */
 int32_t exporter_send(void *component, sl_delivery *, sl_send *);
@@ -98,6 +126,6 @@ int32_t message_make(struct call *call, const sl_payload *payload, grpc_byte_buf
 uint32_t messages_wait(struct client *);
 
 /* answer.c: what a call's end means. */
-int32_t answer_judge(const sl_host *host, sl_delivery *delivery, struct call *call, sl_send *send);
+int32_t answer_judge(struct client *, sl_delivery *, const struct call *, sl_send *);
 
 #endif

@@ -1,33 +1,7 @@
 /* See client.h. */
 #include "exporters/otlp_client/client.h"
 
-#define CERTIFICATE(i, key_)                                                                       \
-    {                                                                                              \
-        .key = (key_), .kind = SL_FIELD_RAW,                                                       \
-        .offset = (uint32_t)(offsetof(struct client_tls, certificates) + (i) * sizeof(sl_raw *)),  \
-        .help = "Not in this version: TLS."                                                        \
-    }
-
-static const sl_field tls_fields[] = {
-    SL_BOOL(struct client_tls, insecure, "Plain text. This version has no TLS: must be true."),
-    SL_BOOL(struct client_tls, insecure_skip_verify, "Without effect as long as there is no TLS."),
-    CERTIFICATE(0, "ca_file"),
-    CERTIFICATE(1, "ca_pem"),
-    CERTIFICATE(2, "cert_file"),
-    CERTIFICATE(3, "cert_pem"),
-    CERTIFICATE(4, "key_file"),
-    CERTIFICATE(5, "key_pem"),
-    CERTIFICATE(6, "min_version"),
-    CERTIFICATE(7, "max_version"),
-    CERTIFICATE(8, "cipher_suites"),
-    CERTIFICATE(9, "curve_preferences"),
-    CERTIFICATE(10, "include_system_ca_certs_pool"),
-    CERTIFICATE(11, "reload_interval"),
-    CERTIFICATE(12, "server_name_override"),
-    CERTIFICATE(13, "tpm"),
-    SL_END};
-
-const sl_struct client_tls_struct = {sizeof(struct client_tls), 0, tls_fields};
+#include <strings.h>
 
 enum { RAW_NULL = 0, RAW_SCALAR = 1 };
 
@@ -36,22 +10,8 @@ int32_t client_refuse(const sl_raw *raw, const char *key, sl_error *error)
     if (!raw || raw->kind == RAW_NULL || (raw->kind != RAW_SCALAR && raw->n == 0) ||
         (raw->kind == RAW_SCALAR && raw->text.n == 0))
         return SL_OK;
-    return sl_fail(error, SL_ERR_UNSUPPORTED,
-                   "%s:%u:%u: key \"%s\" is not supported by this version; remove it",
+    return sl_fail(error, SL_ERR_UNSUPPORTED, "%s:%u:%u: key \"%s\" is not supported; remove it",
                    raw->file ? raw->file : "config", raw->line, raw->column, key);
-}
-
-int32_t client_check_tls(const struct client_tls *tls, sl_error *error)
-{
-    for (size_t i = 0; i < CLIENT_TLS_KEYS; i++) {
-        char key[64];
-        /* the first two fields are no certificates */
-        (void)snprintf(key, sizeof key, "tls.%s", tls_fields[i + 2].key);
-        const int32_t status = client_refuse(tls->certificates[i], key, error);
-        if (status != SL_OK)
-            return status;
-    }
-    return SL_OK;
 }
 
 void client_text(char *at, size_t room, sl_bytes text)
@@ -66,28 +26,159 @@ void client_text(char *at, size_t room, sl_bytes text)
     at[n] = '\0';
 }
 
-void client_settle_success(const sl_host *host, sl_delivery *delivery, sl_bytes body)
+void client_url_text(char *at, size_t room, sl_bytes url)
+{
+    const uint8_t *query = url.n ? memchr(url.p, '?', url.n) : NULL;
+    const sl_bytes shown = query ? sl_slice(url.p, (size_t)(query - url.p)) : url;
+    const uint8_t *path = shown.n ? memmem(shown.p, shown.n, "://", 3) : NULL;
+    const size_t scheme = path ? (size_t)(path - shown.p) + 3 : 0;
+    const uint8_t *user = shown.n ? memrchr(shown.p, '@', shown.n) : NULL;
+    if (!user) {
+        client_text(at, room, shown);
+        return;
+    }
+    char rest[CLIENT_URL_MAX];
+    client_text(rest, sizeof rest, sl_slice(user + 1, shown.n - (size_t)(user + 1 - shown.p)));
+    (void)snprintf(at, room, "%.*s%s", (int)(scheme < 16 ? scheme : 16), (const char *)shown.p,
+                   rest);
+}
+
+bool client_name_is(sl_bytes name, const char *lower)
+{
+    return name.n == strlen(lower) && strncasecmp((const char *)name.p, lower, name.n) == 0;
+}
+
+/* RFC 9110, 5.6.2 and 5.5. */
+bool client_header_name(sl_bytes name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        const uint8_t c = name.p[i];
+        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", c))
+            return false;
+    }
+    return name.n > 0;
+}
+
+bool client_header_value(sl_bytes value)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        if ((value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* ---- authenticators ---- */
+
+static const sl_field auth_fields[] = {
+    SL_TEXT(struct client_auth, authenticator,
+            "The extension that gives the credentials, such as basicauth/prod."),
+    SL_END};
+const sl_struct client_auth_struct = {sizeof(struct client_auth), 0, auth_fields};
+
+int32_t client_auth_find(const sl_host *host, const struct client_auth *auth,
+                         const sl_auth_client **found, sl_error *error)
+{
+    *found = NULL;
+    if (auth->authenticator.n == 0)
+        return SL_OK;
+    const char *name = (const char *)auth->authenticator.p;
+    *found = sl_component(host, name, SL_AUTH_CLIENT);
+    if (*found)
+        return SL_OK;
+    return sl_fail(error, SL_ERR_INVALID,
+                   "auth.authenticator: \"%.100s\" is no extension that gives credentials to "
+                   "clients; define it below extensions, and list it in service.extensions",
+                   name);
+}
+
+int32_t client_auth_headers(const sl_auth_client *auth, const sl_metadata **headers, sl_send *send)
+{
+    int32_t status = auth->headers(auth->self, headers, &send->error);
+    if (status == SL_OK) {
+        for (uint32_t i = 0; i < (*headers)->n && status == SL_OK; i++) {
+            const sl_meta_entry *h = &(*headers)->at[i];
+            if (!client_header_name(h->key) || !client_header_value(h->value))
+                status = sl_fail(&send->error, SL_ERR_DENIED,
+                                 "the authenticator gives what cannot be a header");
+        }
+    }
+    if (status != SL_OK)
+        send->why = "auth";
+    return status;
+}
+
+bool client_auth_has(const sl_metadata *headers, sl_bytes name)
+{
+    for (uint32_t i = 0; headers && i < headers->n; i++) {
+        const sl_bytes key = headers->at[i].key;
+        if (key.n == name.n && strncasecmp((const char *)key.p, (const char *)name.p, name.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- answers ---- */
+
+enum { NOTICES_AT_ONCE = 10 };
+static const int64_t NOTICE_NS = INT64_C(1000000000); /* one more after each */
+
+/* May there be another line? If so, `left_out` tells how many there were not. */
+static bool may_notice(const sl_host *host, struct client_notices *n, uint32_t *left_out)
+{
+    const int64_t now = sl_now(host);
+    int64_t due = atomic_load(&n->due_ns), next;
+    do {
+        if (due - now > (NOTICES_AT_ONCE - 1) * NOTICE_NS) {
+            atomic_fetch_add(&n->left_out, 1);
+            return false;
+        }
+        next = (due > now ? due : now) + NOTICE_NS;
+    } while (!atomic_compare_exchange_weak(&n->due_ns, &due, next));
+    *left_out = atomic_exchange(&n->left_out, 0);
+    return true;
+}
+
+static void notice(const sl_host *host, struct client_notices *n, const char *text)
+{
+    uint32_t left_out;
+    if (!may_notice(host, n, &left_out))
+        return;
+    if (left_out)
+        sl_log(host, SL_LOG_WARN, "%s (%u lines before this were left out)", text, left_out);
+    else
+        sl_log(host, SL_LOG_WARN, "%s", text);
+}
+
+void client_bad_answer(const sl_host *host, struct client_notices *notices, const char *how)
+{
+    char line[CLIENT_TEXT_MAX + 100];
+    (void)snprintf(line, sizeof line, "the destination took the data, but its answer %s", how);
+    notice(host, notices, line);
+}
+
+void client_settle_success(const sl_host *host, struct client_notices *notices,
+                           sl_delivery *delivery, sl_bytes body)
 {
     struct otlp_response response;
-    char text[CLIENT_TEXT_MAX];
+    char text[CLIENT_TEXT_MAX], line[CLIENT_TEXT_MAX + 100];
     if (otlp_response_decode(body, &response) != SL_OK) {
-        sl_log(host, SL_LOG_WARN,
-               "the destination took the data, but its answer is no OTLP "
-               "response (%zu bytes)",
-               body.n);
+        client_bad_answer(host, notices, "is no OTLP response");
         return;
     }
     client_text(text, sizeof text, response.message);
     if (response.rejected <= 0) {
+        (void)snprintf(line, sizeof line, "the destination warns: %s", text);
         if (response.message.n)
-            sl_log(host, SL_LOG_WARN, "the destination warns: %s", text);
+            notice(host, notices, line);
         return;
     }
     const uint32_t n = response.rejected < (int64_t)delivery->unclaimed
                            ? (uint32_t)response.rejected
                            : delivery->unclaimed;
-    sl_log(host, SL_LOG_WARN, "the destination rejected %u of %u items: %s", n, delivery->unclaimed,
-           text[0] ? text : "it does not say why");
+    (void)snprintf(line, sizeof line, "the destination rejected %u of %u items: %s", n,
+                   delivery->unclaimed, text[0] ? text : "it does not say why");
+    notice(host, notices, line);
     (void)host->table->settle_some(host, delivery, n, SL_REJECTED, "partial_success");
 }
 

@@ -1,6 +1,8 @@
 /* Answers to the OTLP/HTTP exporter, judged by OTLP's rules for retries. Any thread. */
+#include "exporters/otlp_client/reply.h"
 #include "exporters/otlphttp/exporter.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 static const int64_t NS_PER_S = 1000000000;
@@ -43,25 +45,33 @@ int64_t answer_retry_after(sl_bytes value, int64_t wall_clock_ns)
                                                                           : CLIENT_RETRY_MAX_NS);
 }
 
-static bool is_name(sl_bytes name, const char *text)
+/* A media type, perhaps with parameters behind it. */
+static bool is_type(sl_bytes value, const char *type)
 {
-    return name.n == strlen(text) && strncasecmp((const char *)name.p, text, name.n) == 0;
+    const size_t n = strlen(type);
+    return value.n >= n && strncasecmp((const char *)value.p, type, n) == 0 &&
+           (value.n == n || value.p[n] == ';' || value.p[n] == ' ');
 }
 
 void answer_header(struct answer *a, const sl_host *host, sl_bytes name, sl_bytes value)
 {
-    static const char protobuf[] = "application/x-protobuf";
-    const size_t length = sizeof protobuf - 1;
+    if (!name.p) {
+        *a = (struct answer){.http = 0};
+        return;
+    }
     value = trim(value);
-    if (is_name(name, "retry-after"))
+    if (client_name_is(name, "retry-after")) {
         a->retry_after_ns = answer_retry_after(value, sl_wall_clock(host));
-    else if (is_name(name, "content-type"))
-        a->is_protobuf = value.n >= length &&
-                         strncasecmp((const char *)value.p, protobuf, length) == 0 &&
-                         (value.n == length || value.p[length] == ';' || value.p[length] == ' ');
+    } else if (client_name_is(name, "content-type")) {
+        a->is_protobuf = is_type(value, "application/x-protobuf");
+        a->is_json = is_type(value, "application/json");
+    } else if (client_name_is(name, "content-encoding") && !client_name_is(value, "identity")) {
+        a->is_gzip = client_name_is(value, "gzip");
+        a->is_packed = !a->is_gzip;
+    }
 }
 
-/* ---- judging ---- */
+/* ---- statuses ---- */
 
 static const char *why_of(long http)
 {
@@ -98,15 +108,58 @@ static int32_t status_of(long http)
     }
 }
 
-static int32_t judge_failure(const char *url, const struct answer *a, sl_send *send)
+/* ---- the body ---- */
+
+/* The body as protobuf of the schema's root type; `*reply` owns it where it is not the answer's own.
+ * SL_ERR_UNSUPPORTED: it is neither protobuf nor JSON, and says nothing that counts. */
+static int32_t read_body(const struct answer *a, const struct json_schema *schema, size_t limit,
+                         sl_bytes *body, struct client_reply *reply)
 {
+    struct client_reply inflated = {NULL, 0};
+    int32_t status = SL_OK;
+    *body = a->body;
+    if (!a->is_protobuf && !a->is_json)
+        return SL_ERR_UNSUPPORTED;
+    if (a->is_packed)
+        return SL_ERR_INVALID;
+    if (a->is_gzip) {
+        status = client_reply_inflate(a->body, limit, &inflated);
+        *body = sl_slice(inflated.at, inflated.n);
+    }
+    if (status == SL_OK && a->is_json) {
+        status = client_reply_transcode(schema, *body, limit, reply);
+        *body = sl_slice(reply->at, reply->n);
+        free(inflated.at);
+    } else {
+        *reply = inflated;
+    }
+    return status;
+}
+
+/* What the destination says about a failure: the message of its Status, or plain text. */
+static void read_message(const struct client *c, const struct answer *a, char *text, size_t room)
+{
+    struct client_reply reply = {NULL, 0};
     struct otlp_status decoded;
-    sl_bytes message = a->body;
+    sl_bytes body;
+    const int32_t status = read_body(a, c->status_schema, CLIENT_ERROR_MAX, &body, &reply);
+    if (status == SL_OK && body.n && otlp_status_decode(body, &decoded) == SL_OK)
+        client_text(text, room, decoded.message);
+    else if (a->is_gzip || a->is_packed)
+        client_text(text, room, sl_str("its text is compressed"));
+    else
+        client_text(text, room, a->body);
+    free(reply.at);
+}
+
+/* ---- judging ---- */
+
+static int32_t judge_failure(const struct client *c, const char *url, const struct answer *a,
+                             sl_send *send)
+{
     char text[CLIENT_TEXT_MAX];
-    if (a->is_protobuf && otlp_status_decode(message, &decoded) == SL_OK)
-        message = decoded.message;
-    client_text(text, sizeof text, message);
     const int32_t status = status_of(a->http);
+    read_message(c, a, text, sizeof text);
     if (status == SL_ERR_UNAVAILABLE)
         send->retry_after_ns = a->retry_after_ns;
     send->why = why_of(a->http);
@@ -116,20 +169,38 @@ static int32_t judge_failure(const char *url, const struct answer *a, sl_send *s
                                    : "no text");
 }
 
-int32_t answer_judge(const struct client *c, unsigned signal, const struct answer *a,
+/* Whatever the body is, the data is delivered. */
+static void read_success(struct client *c, unsigned signal, const struct answer *a,
+                         sl_delivery *delivery)
+{
+    struct client_reply reply = {NULL, 0};
+    sl_bytes body;
+    if (a->text) {
+        client_bad_answer(c->host, &c->notices,
+                          a->too_long ? "is longer than 4 MiB" : "breaks off");
+        return;
+    }
+    if (a->body.n == 0)
+        return;
+    const int32_t status =
+        read_body(a, c->success_schemas[signal], CLIENT_RESPONSE_MAX, &body, &reply);
+    if (status == SL_OK)
+        client_settle_success(c->host, &c->notices, delivery, body);
+    else if (status != SL_ERR_UNSUPPORTED)
+        client_bad_answer(c->host, &c->notices, "cannot be read");
+    free(reply.at);
+}
+
+int32_t answer_judge(struct client *c, unsigned signal, const struct answer *a,
                      sl_delivery *delivery, sl_send *send)
 {
-    const char *url = c->urls[signal];
+    const char *url = c->routes[signal].shown;
     if (a->http >= 200 && a->http <= 299) {
-        if (a->text)
-            sl_log(c->host, SL_LOG_WARN, "the destination took the data, but its answer %s",
-                   a->too_long ? "is longer than 4 MiB" : "breaks off");
-        else if (a->is_protobuf)
-            client_settle_success(c->host, delivery, a->body);
+        read_success(c, signal, a, delivery);
         return SL_OK;
     }
     if (a->http >= 300 && a->http <= 599)
-        return judge_failure(url, a, send);
+        return judge_failure(c, url, a, send);
     send->why = a->is_late ? "timeout" : "connection";
     return sl_fail(&send->error, a->is_late ? SL_ERR_TIMEOUT : SL_ERR_UNAVAILABLE, "%.150s: %s",
                    url, a->text ? a->text : "the answer is not HTTP");
@@ -145,7 +216,7 @@ int32_t answer_check(const struct client *c, const sl_delivery *delivery, sl_sen
     if (payload->signal == 0 || payload->signal >= 1u << SIGNALS ||
         (payload->signal & (payload->signal - 1)))
         return sl_fail(&send->error, SL_ERR_UNSUPPORTED, "OTLP has no path for this signal");
-    if (!c->urls[__builtin_ctz(payload->signal)])
+    if (!c->routes[__builtin_ctz(payload->signal)].url)
         return sl_fail(&send->error, SL_ERR_UNSUPPORTED,
                        "neither endpoint nor one for this signal is set");
     if (send->deadline_ns && send->deadline_ns <= sl_now(c->host)) {

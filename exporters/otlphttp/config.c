@@ -17,6 +17,11 @@ static const sl_field params_fields[] = {SL_I64(struct compression_params, level
                                          SL_END};
 static const sl_struct params_struct = {sizeof(struct compression_params), 0, params_fields};
 
+static const sl_field cookies_fields[] = {
+    SL_BOOL(struct cookies, enabled, "They are kept and sent back, as long as the process runs."),
+    SL_END};
+static const sl_struct cookies_struct = {sizeof(struct cookies), 0, cookies_fields};
+
 #define SIGNAL_ENDPOINT(i, key_, help_)                                                            \
     {                                                                                              \
         .key = (key_), .kind = SL_FIELD_TEXT,                                                      \
@@ -27,7 +32,8 @@ static const sl_struct params_struct = {sizeof(struct compression_params), 0, pa
 
 const sl_field exporter_fields[] = {
     SL_TEXT(struct exporter, endpoint,
-            "Base URL, http://host:port; /v1/traces and the like are appended."),
+            "Base URL, http://host:port or https://host:port, to which /v1/traces and the like are "
+            "appended; or unix:///path/of/a/socket."),
     SIGNAL_ENDPOINT(0, "traces_endpoint", "URL for traces, used as it is."),
     SIGNAL_ENDPOINT(1, "metrics_endpoint", "URL for metrics, used as it is."),
     SIGNAL_ENDPOINT(2, "logs_endpoint", "URL for logs, used as it is."),
@@ -36,7 +42,7 @@ const sl_field exporter_fields[] = {
     SL_ENUM(struct exporter, compression, exporter_compressions,
             "gzip, zstd, zlib, deflate (the same as zlib by its other name) or none."),
     SL_STRUCT(struct exporter, compression_params, &params_struct, "How hard to compress."),
-    SL_STRUCT(struct exporter, tls, &client_tls_struct, "How the connection is secured."),
+    SL_STRUCT(struct exporter, tls, &tls_client_struct, "How https:// is secured."),
     SL_MAP(struct exporter, headers, "Headers that are sent with each request.",
            .flags = SL_SECRET),
     SL_BOOL(struct exporter, disable_keep_alives, "A connection for each request."),
@@ -46,107 +52,72 @@ const sl_field exporter_fields[] = {
     SL_SIZE(struct exporter, write_buffer_size, "Bytes that are written to the socket at once.",
             .def.u = 524288),
     SL_SIZE(struct exporter, read_buffer_size, "Bytes that are read from the socket at once."),
-    SL_IGNORE("max_idle_conns", "Each consumer of the queue keeps one connection."),
-    SL_IGNORE("max_idle_conns_per_host", "Each consumer of the queue keeps one connection."),
-    SL_IGNORE("max_conns_per_host", "sending_queue.num_consumers bounds the connections."),
-    SL_IGNORE("force_attempt_http2", "HTTP/1.1 is used."),
+    SL_U32(struct exporter, max_idle_conns, "Idle connections that are kept; 0: all.",
+           .def.u = 100),
+    SL_U32(struct exporter, max_idle_conns_per_host,
+           "The same for each host; 0: as many as were needed at one time."),
+    SL_U32(struct exporter, max_conns_per_host,
+           "Connections at one time; attempts wait for one, up to their timeout. 0: no limit."),
+    SL_TEXT(
+        struct exporter, proxy_url,
+        "http://host:port or socks5://host:port; else what HTTP_PROXY, HTTPS_PROXY and NO_PROXY "
+        "say.",
+        .flags = SL_SECRET),
+    SL_STRUCT(struct exporter, auth, &client_auth_struct, "Who gives the credentials."),
+    SL_STRUCT(struct exporter, cookies, &cookies_struct,
+              "Whether a destination's cookies are kept."),
+    SL_IGNORE("force_attempt_http2", "HTTP/1.1 is used, over as many connections as it takes."),
     SL_IGNORE("http2_read_idle_timeout", "HTTP/1.1 is used."),
     SL_IGNORE("http2_ping_timeout", "HTTP/1.1 is used."),
-    CLIENT_REFUSED(struct exporter, proxy_url, "proxies by this key."),
-    CLIENT_REFUSED(struct exporter, auth, "authenticators."),
-    CLIENT_REFUSED(struct exporter, cookies, "cookies."),
     CLIENT_REFUSED(struct exporter, middlewares, "middlewares."),
     SL_END};
 
-char *exporter_url(const struct exporter *e, unsigned signal, bool *missing)
+uint32_t exporter_idle_max(const struct exporter *e)
 {
-    static const char *const paths[SIGNALS] = {"v1/traces", "v1/metrics", "v1/logs",
-                                               "v1development/profiles"};
-    const sl_bytes whole = e->signal_endpoints[signal];
-    const sl_bytes base = whole.n ? whole : e->endpoint;
-    *missing = base.n == 0;
-    if (*missing)
-        return NULL;
-    const bool slash = base.p[base.n - 1] == '/';
-    const size_t size = base.n + 1 + strlen(paths[signal]) + 1;
-    char *url = malloc(size);
-    if (url && whole.n)
-        (void)snprintf(url, size, "%.*s", (int)whole.n, (const char *)whole.p);
-    else if (url)
-        (void)snprintf(url, size, "%.*s%s%s", (int)base.n, (const char *)base.p, slash ? "" : "/",
-                       paths[signal]);
-    return url;
+    const uint32_t all = e->max_idle_conns, one = e->max_idle_conns_per_host;
+    return all == 0 || (one && one < all) ? one : all;
 }
 
-static int32_t check_url(const char *url, sl_error *error)
+static int32_t check_proxy(const struct route *r, sl_error *error)
 {
-    char *scheme = NULL, *user = NULL;
-    CURLU *u = curl_url();
-    int32_t status = SL_OK;
-    if (!u)
-        return sl_fail(error, SL_ERR_NOMEM, "no memory for an URL");
-    if (curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-        status = sl_fail(error, SL_ERR_INVALID,
-                         "endpoint: \"%.200s\" is not of the form http://host:port/path", url);
-    else if (strcmp(scheme, "https") == 0)
-        status =
-            sl_fail(error, SL_ERR_UNSUPPORTED,
-                    "endpoint: \"%.200s\": TLS is not supported by this version; use http://", url);
-    else if (strcmp(scheme, "http") != 0)
-        status =
-            sl_fail(error, SL_ERR_INVALID, "endpoint: \"%.200s\" does not begin with http://", url);
-    else if (curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK)
-        status = sl_fail(error, SL_ERR_UNSUPPORTED,
-                         "endpoint: a user and password in it are not supported by this version; "
-                         "give a header \"authorization\"");
-    curl_free(scheme);
-    curl_free(user);
-    curl_url_cleanup(u);
-    return status;
+    if (!r->proxy || !strstr(r->proxy, "://") || strncasecmp(r->proxy, "http://", 7) == 0 ||
+        strncasecmp(r->proxy, "socks5://", 9) == 0 || strncasecmp(r->proxy, "socks5h://", 10) == 0)
+        return SL_OK;
+    char text[CLIENT_URL_MAX];
+    client_url_text(text, sizeof text, sl_str(r->proxy));
+    return sl_fail(error, SL_ERR_UNSUPPORTED,
+                   "proxy \"%s\": proxies are http://, socks5:// or socks5h://; what goes through "
+                   "them to an https:// endpoint is secured by itself",
+                   text);
 }
 
+/* Also reads the files that the endpoints need. */
 static int32_t check_endpoints(const struct exporter *e, sl_error *error)
 {
-    bool any = false;
-    for (unsigned i = 0; i <= SIGNALS; i++) {
-        const sl_bytes text = i < SIGNALS ? e->signal_endpoints[i] : e->endpoint;
-        if (text.n == 0)
-            continue;
-        char *url = malloc(text.n + 1);
-        if (!url)
-            return sl_fail(error, SL_ERR_NOMEM, "no memory for an URL");
-        memcpy(url, text.p, text.n);
-        url[text.n] = '\0';
-        const int32_t status = check_url(url, error);
-        free(url);
+    bool any = false, https = false;
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        struct route r;
+        int32_t status = route_make(e, i, &r, error);
         if (status != SL_OK)
             return status;
-        any = true;
+        any = any || r.url;
+        https = https || r.https;
+        status = check_proxy(&r, error);
+        route_deinit(&r);
+        if (status != SL_OK)
+            return status;
     }
-    return any ? SL_OK
-               : sl_fail(error, SL_ERR_INVALID,
-                         "endpoint is missing; set it, or traces_endpoint, metrics_endpoint and so "
-                         "on");
-}
-
-static bool is_token(sl_bytes name)
-{
-    for (size_t i = 0; i < name.n; i++) {
-        const uint8_t c = name.p[i];
-        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", c))
-            return false;
-    }
-    return name.n > 0;
-}
-
-static bool is_value(sl_bytes value)
-{
-    for (size_t i = 0; i < value.n; i++) {
-        if ((value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 0x7f)
-            return false;
-    }
-    return true;
+    if (!any)
+        return sl_fail(error, SL_ERR_INVALID,
+                       "endpoint is missing; set it, or traces_endpoint, metrics_endpoint and so "
+                       "on");
+    if (!https)
+        return SL_OK;
+    struct client_certificates certificates;
+    const int32_t status = client_certificates_init(&certificates, sl_host_of(e), &e->tls, error);
+    if (status == SL_OK)
+        client_certificates_deinit(&certificates);
+    return status;
 }
 
 static int32_t check_headers(const struct exporter *e, sl_error *error)
@@ -156,17 +127,16 @@ static int32_t check_headers(const struct exporter *e, sl_error *error)
     for (uint32_t i = 0; i < e->headers.n; i++) {
         const sl_meta_entry *header = SL_LIST_AT(sl_meta_entry, e->headers, i);
         const int shown = (int)(header->key.n < 100 ? header->key.n : 100);
-        if (!is_token(header->key))
+        if (!client_header_name(header->key))
             return sl_fail(error, SL_ERR_INVALID, "headers: \"%.*s\" cannot be a header's name",
                            shown, (const char *)header->key.p);
-        if (!is_value(header->value))
+        if (!client_header_value(header->value))
             return sl_fail(
                 error, SL_ERR_INVALID,
                 "headers: the value of \"%.*s\" has characters that a header cannot have", shown,
                 (const char *)header->key.p);
         for (size_t k = 0; k < sizeof own / sizeof *own; k++) {
-            if (header->key.n == strlen(own[k]) &&
-                strncasecmp((const char *)header->key.p, own[k], header->key.n) == 0)
+            if (client_name_is(header->key, own[k]))
                 return sl_fail(error, SL_ERR_INVALID,
                                "headers: \"%s\" follows from the data and cannot be set", own[k]);
         }
@@ -207,18 +177,14 @@ static int32_t check_compression(const struct exporter *e, sl_error *error)
 int32_t exporter_prepare(void *component, sl_error *error)
 {
     const struct exporter *e = component;
-    const struct {
-        const sl_raw *raw;
-        const char *key;
-    } refused[] = {{e->proxy_url, "proxy_url"},
-                   {e->auth, "auth"},
-                   {e->cookies, "cookies"},
-                   {e->middlewares, "middlewares"}};
-    int32_t status = check_endpoints(e, error);
+    const sl_auth_client *auth;
+    int32_t status = tls_client_check(&e->tls, "tls", error);
     if (status == SL_OK)
-        status = client_check_tls(&e->tls, error);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused && status == SL_OK; i++)
-        status = client_refuse(refused[i].raw, refused[i].key, error);
+        status = check_endpoints(e, error);
+    if (status == SL_OK)
+        status = client_auth_find(sl_host_of(e), &e->auth, &auth, error);
+    if (status == SL_OK)
+        status = client_refuse(e->middlewares, "middlewares", error);
     if (status == SL_OK)
         status = check_headers(e, error);
     return status == SL_OK ? check_compression(e, error) : status;

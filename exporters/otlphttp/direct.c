@@ -7,7 +7,6 @@
 #include "formats/http/loop.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 enum { LENGTH_ROOM = 24 /* of a Content-Length, and the empty line */ };
 
@@ -24,14 +23,15 @@ struct attempt {
     void *ctx;
     unsigned signal;
     struct answer answer;
-    uint8_t head[];
+    char *own_head; /* where an authenticator adds to it; else NULL */
+    char head[];
 };
 
 struct direct {
     struct client *client;
     const http_loop *loop;
     struct http_client *http; /* on the loop; NULL once it has been closed */
-    char *heads[SIGNALS];     /* up to the Content-Length's value */
+    char *heads[SIGNALS];     /* up to the Content-Length's value; NULL with an authenticator */
     size_t head_room;         /* of the longest, with the rest */
     uv_loop_t *uv;            /* the loop's */
     http_loop_task open, close;
@@ -41,137 +41,53 @@ struct direct {
     uint32_t running;
     bool opened, closing, closed;
     int32_t status; /* of opening */
-    char *host, *port;
 };
 
 /* ---- what can go this way ---- */
 
-static char *part_of(CURLU *u, CURLUPart part, unsigned flags)
+static bool same_text(const char *a, const char *b)
 {
-    char *text = NULL;
-    return curl_url_get(u, part, &text, flags) == CURLUE_OK ? text : NULL;
+    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Appends to a text of `n` bytes; NULL: no memory, and the text is freed. */
-static char *append(char *text, const char *more)
+static bool leads_to(const struct route *r, const struct route *first)
 {
-    const size_t before = text ? strlen(text) : 0, n = strlen(more);
-    char *longer = realloc(text, before + n + 1);
-    if (!longer) {
-        free(text);
+    return same_text(r->host, first->host) && same_text(r->port, first->port) &&
+           same_text(r->socket_path, first->socket_path);
+}
+
+/* Compression and JSON take a thread's time; TLS, proxies and cookies take curl. The one place that
+ * all signals go to; NULL: several, or it must be curl. */
+static const struct route *plain_route(const struct client *c)
+{
+    const struct exporter *e = c->exporter;
+    const struct route *first = NULL;
+    if (exporter_compresses(e) || e->encoding != ENCODE_PROTO || e->cookies.enabled)
         return NULL;
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        const struct route *r = &c->routes[i];
+        if (!r->url)
+            continue;
+        if (r->https || r->proxy || (first && !leads_to(r, first)))
+            return NULL;
+        first = first ? first : r;
     }
-    memcpy(longer + before, more, n + 1);
-    return longer;
+    return first;
 }
 
-static char *append_header(char *head, const sl_meta_entry *header)
+static int32_t make_heads(struct direct *d)
 {
-    const size_t size = header->key.n + header->value.n + 5;
-    char *line = malloc(size);
-    if (!line) {
-        free(head);
-        return NULL;
-    }
-    (void)snprintf(line, size, "%.*s: %.*s\r\n", (int)header->key.n, (const char *)header->key.p,
-                   (int)header->value.n, (const char *)header->value.p);
-    head = append(head, line);
-    free(line);
-    return head;
-}
-
-static bool is_own(const sl_meta_entry *header, const char *name)
-{
-    return header->key.n == strlen(name) &&
-           strncasecmp((const char *)header->key.p, name, header->key.n) == 0;
-}
-
-static char *make_head(const struct exporter *e, const char *target, const char *authority)
-{
-    const char *const parts[] = {"POST ", target, " HTTP/1.1\r\n"};
-    bool has_host = false, has_agent = false;
-    char *head = append(NULL, "");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && head; i++)
-        head = append(head, parts[i]);
-    for (uint32_t i = 0; i < e->headers.n && head; i++) {
-        const sl_meta_entry *header = SL_LIST_AT(sl_meta_entry, e->headers, i);
-        has_host = has_host || is_own(header, "host");
-        has_agent = has_agent || is_own(header, "user-agent");
-        head = append_header(head, header);
-    }
-    if (head && !has_host) {
-        const sl_meta_entry host = {sl_str("Host"), sl_str(authority)};
-        head = append_header(head, &host);
-    }
-    if (head && !has_agent)
-        head = append(head, "User-Agent: Sluice/0.1\r\n");
-    if (head && e->disable_keep_alives)
-        head = append(head, "Connection: close\r\n");
-    return head ? append(head, "Content-Type: application/x-protobuf\r\nContent-Length: ") : NULL;
-}
-
-/* Takes an URL apart. SL_ERR_UNSUPPORTED: it leads to another place than the ones before. */
-static int32_t add_url(struct direct *d, unsigned signal, const char *url)
-{
-    int32_t status = SL_ERR_NOMEM;
-    CURLU *u = curl_url();
-    char *host = NULL, *port = NULL, *path = NULL, *query = NULL, *authority = NULL, *target = NULL;
-    if (!u || curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
-        goto out;
-    host = part_of(u, CURLUPART_HOST, 0);
-    port = part_of(u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    path = part_of(u, CURLUPART_PATH, 0);
-    query = part_of(u, CURLUPART_QUERY, 0);
-    if (!host || !port || !path)
-        goto out;
-    target = append(NULL, path);
-    if (query && target)
-        target = append(target, "?");
-    if (query && target)
-        target = append(target, query);
-    authority = append(NULL, host);
-    if (authority && strcmp(port, "80") != 0) {
-        authority = append(authority, ":");
-        authority = authority ? append(authority, port) : NULL;
-    }
-    const size_t n = strlen(host);
-    if (host[0] == '[' && host[n - 1] == ']') { /* an IPv6 address */
-        memmove(host, host + 1, n - 2);
-        host[n - 2] = '\0';
-    }
-    if (d->host && (strcmp(d->host, host) != 0 || strcmp(d->port, port) != 0)) {
-        status = SL_ERR_UNSUPPORTED;
-        goto out;
-    }
-    if (!d->host) {
-        d->host = strdup(host);
-        d->port = strdup(port);
-    }
-    d->heads[signal] =
-        target && authority ? make_head(d->client->exporter, target, authority) : NULL;
-    if (d->host && d->port && d->heads[signal]) {
-        const size_t room = strlen(d->heads[signal]) + LENGTH_ROOM;
+    const struct client *c = d->client;
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        if (!c->routes[i].url || c->auth)
+            continue;
+        d->heads[i] = head_make(c->exporter, &c->routes[i], NULL);
+        if (!d->heads[i])
+            return SL_ERR_NOMEM;
+        const size_t room = strlen(d->heads[i]) + LENGTH_ROOM;
         d->head_room = room > d->head_room ? room : d->head_room;
-        status = SL_OK;
     }
-out:
-    free(target);
-    free(authority);
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_free(query);
-    curl_url_cleanup(u);
-    return status;
-}
-
-/* Compression and JSON take a thread's time, proxies take curl. */
-static bool is_plain(const struct exporter *e)
-{
-    const char *proxy = getenv("http_proxy"), *all = getenv("all_proxy"),
-               *ALL = getenv("ALL_PROXY");
-    return !exporter_compresses(e) && e->encoding == ENCODE_PROTO && !(proxy && *proxy) &&
-           !(all && *all) && !(ALL && *ALL);
+    return SL_OK;
 }
 
 /* ---- attempts ---- */
@@ -179,12 +95,7 @@ static bool is_plain(const struct exporter *e)
 static void on_header(struct http_exchange *x, sl_bytes name, sl_bytes value)
 {
     struct attempt *a = (struct attempt *)(void *)x; /* its first member */
-    if (!name.p) {
-        a->answer.retry_after_ns = 0;
-        a->answer.is_protobuf = false;
-    } else {
-        answer_header(&a->answer, a->direct->client->host, name, value);
-    }
+    answer_header(&a->answer, a->direct->client->host, name, value);
 }
 
 static struct attempt *attempt_take(struct direct *d)
@@ -203,6 +114,10 @@ static struct attempt *attempt_take(struct direct *d)
 /* `a` may be NULL. */
 static void attempt_give(struct direct *d, struct attempt *a)
 {
+    if (a) {
+        free(a->own_head);
+        a->own_head = NULL;
+    }
     pthread_mutex_lock(&d->mutex);
     if (a) {
         a->next_free = d->free;
@@ -242,7 +157,7 @@ static int32_t start(struct attempt *a)
     int32_t status = d->http ? http_client_send(d->http, &a->exchange) : SL_ERR_SHUTDOWN;
     if (status != SL_OK) {
         a->send->why = "connection";
-        (void)sl_fail(&a->send->error, status, "%.150s: %s", d->client->urls[a->signal],
+        (void)sl_fail(&a->send->error, status, "%.150s: %s", d->client->routes[a->signal].shown,
                       a->exchange.error ? uv_strerror(a->exchange.error) : "cannot send");
     }
     return status;
@@ -266,6 +181,43 @@ static uint32_t timeout_of(const struct direct *d, const sl_send *send)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+/* The head with an authenticator's headers. */
+static int32_t make_own_head(struct attempt *a, uint64_t bytes, sl_bytes *head)
+{
+    const struct client *c = a->direct->client;
+    const sl_metadata *auth = NULL;
+    const int32_t status = client_auth_headers(c->auth, &auth, a->send);
+    char *start = NULL;
+    if (status == SL_OK)
+        start = head_make(c->exporter, &c->routes[a->signal], auth);
+    if (auth)
+        c->host->table->metadata_unref(c->host, auth);
+    if (status != SL_OK)
+        return status;
+    const size_t room = start ? strlen(start) + LENGTH_ROOM : 0;
+    a->own_head = start ? realloc(start, room) : NULL;
+    if (!a->own_head) {
+        free(start);
+        return sl_fail(&a->send->error, SL_ERR_NOMEM, "no memory for a request");
+    }
+    const size_t n = room - LENGTH_ROOM;
+    const int more =
+        snprintf(a->own_head + n, LENGTH_ROOM, "%llu\r\n\r\n", (unsigned long long)bytes);
+    *head = sl_slice(a->own_head, n + (size_t)more);
+    return SL_OK;
+}
+
+static int32_t make_head(struct attempt *a, uint64_t bytes, sl_bytes *head)
+{
+    const struct direct *d = a->direct;
+    if (d->client->auth)
+        return make_own_head(a, bytes, head);
+    const int n = snprintf(a->head, d->head_room, "%s%llu\r\n\r\n", d->heads[a->signal],
+                           (unsigned long long)bytes);
+    *head = sl_slice(a->head, (size_t)n);
+    return SL_OK;
+}
+
 int32_t direct_begin(struct direct *d, sl_delivery *delivery, sl_send *send,
                      void (*done)(void *ctx, int32_t status), void *ctx)
 {
@@ -282,20 +234,19 @@ int32_t direct_begin(struct direct *d, sl_delivery *delivery, sl_send *send,
     a->done = done;
     a->ctx = ctx;
     a->signal = (unsigned)__builtin_ctz(payload->signal);
-    const int n = snprintf((char *)a->head, d->head_room, "%s%llu\r\n\r\n", d->heads[a->signal],
-                           (unsigned long long)payload->bytes);
-    a->exchange = (struct http_exchange){.head = sl_slice(a->head, (size_t)n),
-                                         .segments = payload->segments,
+    a->exchange = (struct http_exchange){.segments = payload->segments,
                                          .n_segments = payload->n_segments,
                                          .timeout_ms = timeout_of(d, send),
                                          .header = on_header,
                                          .done = on_done};
-    if (!d->loop->is_here()) {
+    int32_t status = make_head(a, payload->bytes, &a->exchange.head);
+    if (status == SL_OK && !d->loop->is_here()) {
         a->task.run = start_posted;
         d->loop->post(&a->task);
         return SL_OK;
     }
-    const int32_t status = start(a);
+    if (status == SL_OK)
+        status = start(a);
     if (status != SL_OK)
         attempt_give(d, a);
     return status;
@@ -353,8 +304,6 @@ void direct_destroy(struct direct *d)
     }
     for (unsigned i = 0; i < SIGNALS; i++)
         free(d->heads[i]);
-    free(d->host);
-    free(d->port);
     pthread_cond_destroy(&d->changed);
     pthread_mutex_destroy(&d->mutex);
     free(d);
@@ -364,9 +313,13 @@ static void open_posted(http_loop_task *task)
 {
     struct direct *d = (struct direct *)(void *)((uint8_t *)task - offsetof(struct direct, open));
     const struct exporter *e = d->client->exporter;
+    const struct route *r = plain_route(d->client);
     const struct http_client_options options = {
-        .host = d->host,
-        .port = d->port,
+        .host = r->host,
+        .port = r->port,
+        .socket_path = r->socket_path,
+        .connections_max = e->max_conns_per_host,
+        .idle_max = exporter_idle_max(e),
         .idle_timeout_ms = (uint32_t)(e->idle_conn_timeout / NS_PER_MS < UINT32_MAX
                                           ? e->idle_conn_timeout / NS_PER_MS
                                           : UINT32_MAX),
@@ -408,7 +361,7 @@ static int32_t open_on_loop(struct direct *d, sl_error *error)
 int32_t direct_create(struct client *c, struct direct **direct, sl_error *error)
 {
     *direct = NULL;
-    if (!is_plain(c->exporter))
+    if (!plain_route(c))
         return SL_OK;
     struct direct *d = calloc(1, sizeof *d);
     if (!d)
@@ -418,15 +371,7 @@ int32_t direct_create(struct client *c, struct direct **direct, sl_error *error)
     d->close.run = close_posted;
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->changed, NULL);
-    int32_t status = SL_OK;
-    for (unsigned i = 0; i < SIGNALS && status == SL_OK; i++) {
-        if (c->urls[i])
-            status = add_url(d, i, c->urls[i]);
-    }
-    if (status == SL_ERR_UNSUPPORTED) { /* several destinations: curl's */
-        direct_destroy(d);
-        return SL_OK;
-    }
+    int32_t status = make_heads(d);
     status = status == SL_OK ? open_on_loop(d, error)
                              : sl_fail(error, status, "no memory for the HTTP client");
     if (status != SL_OK) {

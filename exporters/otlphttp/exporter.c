@@ -2,74 +2,86 @@
 #include "exporters/otlphttp/exporter.h"
 #include "formats/otlp/proto/logs_service.pb-c.h"
 #include "formats/otlp/proto/metrics_service.pb-c.h"
+#include "formats/otlp/proto/status.pb-c.h"
 #include "formats/otlp/proto/trace_service.pb-c.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
-static bool add_header(struct client *c, const char *text)
-{
-    struct curl_slist *more = curl_slist_append(c->headers, text);
-    if (more)
-        c->headers = more;
-    return more != NULL;
-}
-
-/* curl takes "name: value", and "name;" where the value is empty. */
-static bool add_entry(struct client *c, const sl_meta_entry *header)
-{
-    const size_t size = header->key.n + header->value.n + 3;
-    char *text = malloc(size);
-    if (!text)
-        return false;
-    (void)snprintf(text, size, header->value.n ? "%.*s: %.*s" : "%.*s;", (int)header->key.n,
-                   (const char *)header->key.p, (int)header->value.n,
-                   (const char *)header->value.p);
-    const bool added = add_header(c, text);
-    free(text);
-    return added;
-}
-
-static bool make_headers(struct client *c)
-{
-    const struct exporter *e = c->exporter;
-    bool good = add_header(c, e->encoding == ENCODE_JSON ? "Content-Type: application/json"
-                                                         : "Content-Type: application/x-protobuf");
-    /* a body is not announced first: that would cost a round trip */
-    good = good && add_header(c, "Expect:");
-    if (exporter_compresses(e)) {
-        char text[48];
-        (void)snprintf(text, sizeof text, "Content-Encoding: %s",
-                       exporter_compressions[e->compression]);
-        good = good && add_header(c, text);
-    }
-    for (uint32_t i = 0; i < e->headers.n; i++)
-        good = good && add_entry(c, SL_LIST_AT(sl_meta_entry, e->headers, i));
-    return good;
-}
-
-static bool make_urls(struct client *c)
+static int32_t make_routes(struct client *c, sl_error *error)
 {
     for (unsigned i = 0; i < SIGNALS; i++) {
-        bool missing;
-        c->urls[i] = exporter_url(c->exporter, i, &missing);
-        if (!c->urls[i] && !missing)
-            return false;
+        struct route *r = &c->routes[i];
+        const int32_t status = route_make(c->exporter, i, r, error);
+        if (status != SL_OK)
+            return status;
+        if (!r->url || c->auth)
+            continue;
+        c->headers[i] = headers_make(c->exporter, r, NULL);
+        if (!c->headers[i])
+            return SL_ERR_NOMEM;
     }
-    return true;
+    return SL_OK;
 }
 
-/* Of profiles there is no JSON. */
+static bool needs_tls(const struct client *c)
+{
+    bool needs = false;
+    for (unsigned i = 0; i < SIGNALS; i++)
+        needs = needs || c->routes[i].https;
+    return needs;
+}
+
+/* ---- one cookie jar for all handles ---- */
+
+static void lock_cookies(CURL *curl, curl_lock_data data, curl_lock_access access, void *arg)
+{
+    struct client *c = arg;
+    (void)curl;
+    (void)data;
+    (void)access;
+    pthread_mutex_lock(&c->cookies_mutex);
+}
+
+static void unlock_cookies(CURL *curl, curl_lock_data data, void *arg)
+{
+    struct client *c = arg;
+    (void)curl;
+    (void)data;
+    pthread_mutex_unlock(&c->cookies_mutex);
+}
+
+static bool make_jar(struct client *c)
+{
+    if (!c->exporter->cookies.enabled)
+        return true;
+    c->cookies = curl_share_init();
+    return c->cookies &&
+           curl_share_setopt(c->cookies, CURLSHOPT_LOCKFUNC, lock_cookies) == CURLSHE_OK &&
+           curl_share_setopt(c->cookies, CURLSHOPT_UNLOCKFUNC, unlock_cookies) == CURLSHE_OK &&
+           curl_share_setopt(c->cookies, CURLSHOPT_USERDATA, c) == CURLSHE_OK &&
+           curl_share_setopt(c->cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) == CURLSHE_OK;
+}
+
+/* ---- JSON ---- */
+
+/* Of profiles there is no JSON; their answer looks like the others. */
 static bool make_schemas(struct client *c)
 {
-    const ProtobufCMessageDescriptor *const roots[SIGNALS] = {
-        &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
-        &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
-        &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor};
-    bool good = true;
-    for (unsigned i = 0; i < SIGNALS && c->exporter->encoding == ENCODE_JSON; i++) {
-        if (roots[i])
-            good = good && json_schema_create(roots[i], &c->schemas[i]) == SL_OK;
+    const ProtobufCMessageDescriptor *const
+        requests[SIGNALS] =
+            {&opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
+             &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
+             &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor},
+        *const answers[SIGNALS] = {
+            &opentelemetry__proto__collector__trace__v1__export_trace_service_response__descriptor,
+            &opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__descriptor,
+            &opentelemetry__proto__collector__logs__v1__export_logs_service_response__descriptor,
+            &opentelemetry__proto__collector__trace__v1__export_trace_service_response__descriptor};
+    bool good = json_schema_create(&google__rpc__status__descriptor, &c->status_schema) == SL_OK;
+    for (unsigned i = 0; i < SIGNALS && good; i++) {
+        if (requests[i] && c->exporter->encoding == ENCODE_JSON)
+            good = json_schema_create(requests[i], &c->schemas[i]) == SL_OK;
+        good = good && json_schema_create(answers[i], &c->success_schemas[i]) == SL_OK;
     }
     return good;
 }
@@ -77,34 +89,52 @@ static bool make_schemas(struct client *c)
 static void client_destroy(struct client *c)
 {
     direct_destroy(c->direct);
-    transfers_destroy(c);
-    curl_slist_free_all(c->headers);
+    pool_deinit(c);
+    (void)curl_share_cleanup(c->cookies);
+    client_certificates_deinit(&c->certificates);
     for (unsigned i = 0; i < SIGNALS; i++) {
-        free(c->urls[i]);
+        curl_slist_free_all(c->headers[i]);
+        route_deinit(&c->routes[i]);
         json_schema_destroy(c->schemas[i]);
+        json_schema_destroy(c->success_schemas[i]);
     }
-    pthread_mutex_destroy(&c->mutex);
+    json_schema_destroy(c->status_schema);
+    pthread_mutex_destroy(&c->cookies_mutex);
+    pthread_mutex_destroy(&c->certificates_mutex);
     curl_global_cleanup();
     free(c);
+}
+
+static int32_t client_create(struct client *c, sl_error *error)
+{
+    const struct exporter *e = c->exporter;
+    int32_t status = client_auth_find(c->host, &e->auth, &c->auth, error);
+    if (status == SL_OK)
+        status = make_routes(c, error);
+    if (status == SL_OK && (!make_schemas(c) || !make_jar(c)))
+        status = SL_ERR_NOMEM;
+    if (status == SL_ERR_NOMEM)
+        (void)sl_fail(error, status, "no memory for the HTTP client");
+    if (status == SL_OK && needs_tls(c))
+        status = client_certificates_init(&c->certificates, c->host, &e->tls, error);
+    return status == SL_OK ? direct_create(c, &c->direct, error) : status;
 }
 
 static int32_t start(void *component, sl_error *error)
 {
     struct exporter *e = component;
     struct client *c = calloc(1, sizeof *c);
-    /* not even OpenSSL is started, which would take milliseconds */
+    /* OpenSSL starts itself with the first context; not before, as it takes milliseconds */
     if (!c || curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
         free(c);
         return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
     }
     c->exporter = e;
     c->host = sl_host_of(e);
-    pthread_mutex_init(&c->mutex, NULL);
-    if (!make_headers(c) || !make_urls(c) || !make_schemas(c)) {
-        client_destroy(c);
-        return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
-    }
-    const int32_t status = direct_create(c, &c->direct, error);
+    pthread_mutex_init(&c->cookies_mutex, NULL);
+    pthread_mutex_init(&c->certificates_mutex, NULL);
+    pool_init(c);
+    const int32_t status = client_create(c, error);
     if (status != SL_OK) {
         client_destroy(c);
         return status;
@@ -121,6 +151,7 @@ static void stop(void *component)
         return;
     atomic_store(&e->client->stopping, true);
     direct_stop(e->client->direct);
+    pool_stop(e->client);
 }
 
 static void destroy(void *component)

@@ -1,21 +1,12 @@
-/* Requests of the OTLP/HTTP exporter, on libcurl: each consumer takes a handle with its kept-alive
- * connection, the one used last first, so that there are no more connections than requests at one
- * time. [blocking], several threads at once. */
+/* Requests of the OTLP/HTTP exporter through libcurl. [blocking], several threads at once, each with
+ * a handle of the pool's. */
 #include "exporters/otlphttp/exporter.h"
 
 #include <stdlib.h>
 
-enum {
-    REPLY_FIRST = 4 << 10,
-    REPLY_KEPT = 64 << 10,
-    UPLOAD_MIN = 16 << 10, /* curl's own limits */
-    UPLOAD_MAX = 2 << 20,
-    DOWNLOAD_MIN = 1 << 10,
-    DOWNLOAD_MAX = 512 << 10
-};
+enum { REPLY_FIRST = 4 << 10 };
 
 static const int64_t MS = 1000000;
-static const int64_t NS_PER_S = 1000000000;
 
 /* ---- what curl calls ---- */
 
@@ -69,8 +60,7 @@ static size_t take_header(char *at, size_t size, size_t n, void *arg)
     if (t->header_bytes > ANSWER_HEADERS_MAX)
         return 0;
     if (line.n > 5 && memcmp(line.p, "HTTP/", 5) == 0) { /* the next of several answers */
-        t->answer.retry_after_ns = 0;
-        t->answer.is_protobuf = false;
+        answer_header(&t->answer, t->client->host, sl_slice(NULL, 0), sl_slice(NULL, 0));
     } else if (colon) {
         const size_t name = (size_t)(colon - line.p);
         answer_header(&t->answer, t->client->host, sl_slice(line.p, name),
@@ -114,31 +104,11 @@ static int is_stopping(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
     return atomic_load_explicit(&t->client->stopping, memory_order_relaxed);
 }
 
-/* ---- the pool ---- */
-
-static long clamp(uint64_t value, uint64_t low, uint64_t high)
+bool transfer_set_callbacks(struct transfer *t)
 {
-    return (long)(value < low ? low : value > high ? high : value);
-}
-
-static bool set_options(struct transfer *t)
-{
-    const struct exporter *e = t->client->exporter;
     CURL *c = t->curl;
     CURLcode r = CURLE_OK;
 #define SET(option, value) r = r == CURLE_OK ? curl_easy_setopt(c, option, value) : r
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_PROTOCOLS_STR, "http");
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_HTTPHEADER, t->client->headers);
-    SET(CURLOPT_USERAGENT, "Sluice/0.1");
-    SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_FORBID_REUSE, (long)e->disable_keep_alives);
-    SET(CURLOPT_MAXAGE_CONN, (long)(e->idle_conn_timeout / NS_PER_S));
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, clamp(e->write_buffer_size, UPLOAD_MIN, UPLOAD_MAX));
-    if (e->read_buffer_size)
-        SET(CURLOPT_BUFFERSIZE, clamp(e->read_buffer_size, DOWNLOAD_MIN, DOWNLOAD_MAX));
     SET(CURLOPT_READFUNCTION, read_segments);
     SET(CURLOPT_READDATA, t);
     SET(CURLOPT_SEEKFUNCTION, rewind_segments);
@@ -150,63 +120,8 @@ static bool set_options(struct transfer *t)
     SET(CURLOPT_XFERINFOFUNCTION, is_stopping);
     SET(CURLOPT_XFERINFODATA, t);
     SET(CURLOPT_NOPROGRESS, 0L);
-    SET(CURLOPT_ERRORBUFFER, t->error);
+#undef SET
     return r == CURLE_OK;
-}
-
-static struct transfer *transfer_take(struct client *c)
-{
-    pthread_mutex_lock(&c->mutex);
-    struct transfer *t = c->free;
-    if (t)
-        c->free = t->next_free;
-    pthread_mutex_unlock(&c->mutex);
-    if (t)
-        return t;
-    t = calloc(1, sizeof *t);
-    if (!t)
-        return NULL;
-    t->client = c;
-    t->signal = SIGNALS;
-    t->curl = curl_easy_init();
-    if (!t->curl || !set_options(t)) {
-        curl_easy_cleanup(t->curl);
-        free(t);
-        return NULL;
-    }
-    pthread_mutex_lock(&c->mutex);
-    t->next = c->all;
-    c->all = t;
-    pthread_mutex_unlock(&c->mutex);
-    return t;
-}
-
-static void transfer_give(struct transfer *t)
-{
-    struct client *c = t->client;
-    body_rest(&t->body);
-    if (t->reply_room > REPLY_KEPT) {
-        free(t->reply);
-        t->reply = NULL;
-        t->reply_room = 0;
-    }
-    pthread_mutex_lock(&c->mutex);
-    t->next_free = c->free;
-    c->free = t;
-    pthread_mutex_unlock(&c->mutex);
-}
-
-void transfers_destroy(struct client *c)
-{
-    while (c->all) {
-        struct transfer *t = c->all;
-        c->all = t->next;
-        curl_easy_cleanup(t->curl);
-        body_deinit(&t->body);
-        free(t->reply);
-        free(t);
-    }
-    c->free = NULL;
 }
 
 /* ---- a request ---- */
@@ -228,53 +143,130 @@ static int32_t set_body(struct transfer *t, const sl_payload *payload, sl_error 
     return r == CURLE_OK ? SL_OK : SL_ERR_NOMEM;
 }
 
+/* What differs between the signals; most requests are of the same one as before. */
+static CURLcode set_route(struct transfer *t, unsigned signal)
+{
+    const struct route *r = &t->client->routes[signal];
+    CURLcode result = curl_easy_setopt(t->curl, CURLOPT_URL, r->url);
+    if (result == CURLE_OK)
+        result = curl_easy_setopt(t->curl, CURLOPT_UNIX_SOCKET_PATH, r->socket_path);
+    if (result == CURLE_OK)
+        result = curl_easy_setopt(t->curl, CURLOPT_PROXY, r->proxy ? r->proxy : "");
+    if (result == CURLE_OK)
+        result = curl_easy_setopt(t->curl, CURLOPT_CONNECT_TO, r->connect_to);
+    t->signal = result == CURLE_OK ? signal : SIGNALS;
+    return result;
+}
+
+/* Those of the config, or a list for this request, which has an authenticator's. */
+static int32_t set_headers(struct transfer *t, unsigned signal, sl_send *send)
+{
+    const struct client *c = t->client;
+    const sl_metadata *auth = NULL;
+    if (c->auth) {
+        const int32_t status = client_auth_headers(c->auth, &auth, send);
+        if (status == SL_OK)
+            t->headers = headers_make(c->exporter, &c->routes[signal], auth);
+        if (auth)
+            c->host->table->metadata_unref(c->host, auth);
+        if (status != SL_OK)
+            return status;
+    }
+    struct curl_slist *headers = c->auth ? t->headers : c->headers[signal];
+    return headers && curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK
+               ? SL_OK
+               : SL_ERR_NOMEM;
+}
+
 static int32_t set_request(struct transfer *t, const sl_payload *payload, int64_t left_ns,
-                           sl_error *error)
+                           sl_send *send)
 {
     const unsigned signal = (unsigned)__builtin_ctz(payload->signal);
-    if (t->signal != signal) {
-        if (curl_easy_setopt(t->curl, CURLOPT_URL, t->client->urls[signal]) != CURLE_OK)
-            return SL_ERR_NOMEM;
-        t->signal = signal;
-    }
+    if (t->signal != signal && set_route(t, signal) != CURLE_OK)
+        return SL_ERR_NOMEM;
     const int64_t ms = left_ns ? left_ns / MS + 1 : 0;
     (void)curl_easy_setopt(t->curl, CURLOPT_TIMEOUT_MS,
                            (long)(ms < INT32_MAX ? ms : INT32_MAX)); /* 0: none */
     t->reply_n = t->header_bytes = 0;
     t->answer = (struct answer){.http = 0};
     t->error[0] = '\0';
-    return set_body(t, payload, error);
+    t->tls_error = (sl_error){.size = sizeof t->tls_error};
+    const int32_t status = set_headers(t, signal, send);
+    return status == SL_OK ? set_body(t, payload, &send->error) : status;
+}
+
+static int32_t perform(struct transfer *t, sl_delivery *delivery, sl_send *send)
+{
+    struct client *c = t->client;
+    const CURLcode result = curl_easy_perform(t->curl);
+    t->answer.http = http_of(t);
+    t->answer.body = sl_slice(t->reply, t->reply_n);
+    t->answer.is_late = result == CURLE_OPERATION_TIMEDOUT;
+    if (result != CURLE_OK)
+        t->answer.text = t->tls_error.text[0] ? t->tls_error.text
+                         : t->error[0]        ? t->error
+                                              : curl_easy_strerror(result);
+    return answer_judge(c, t->signal, &t->answer, delivery, send);
+}
+
+/* Why there was no request. */
+static void explain(const struct client *c, const sl_payload *payload, int32_t status,
+                    sl_send *send)
+{
+    const char *why = status == SL_ERR_TIMEOUT    ? "timeout"
+                      : status == SL_ERR_SHUTDOWN ? "shutdown"
+                      : status == SL_ERR_NOMEM    ? "no_memory"
+                                                  : "not_encodable";
+    send->why = send->why ? send->why : why;
+    if (send->error.text[0])
+        return;
+    if (status == SL_ERR_TIMEOUT)
+        (void)sl_fail(&send->error, status,
+                      c->exporter->max_conns_per_host ? "no connection was free in time "
+                                                        "(max_conns_per_host)"
+                                                      : "no time is left for the attempt");
+    else
+        (void)sl_fail(&send->error, status,
+                      status == SL_ERR_SHUTDOWN ? "the exporter has stopped"
+                                                : "no memory for a request of %llu bytes",
+                      (unsigned long long)payload->bytes);
+}
+
+/* `*left` 0: there is no deadline. */
+static int32_t time_left(const struct client *c, const sl_send *send, int64_t *left)
+{
+    *left = send->deadline_ns ? send->deadline_ns - sl_now(c->host) : 0;
+    return send->deadline_ns && *left <= 0 ? SL_ERR_TIMEOUT : SL_OK;
 }
 
 int32_t exporter_send(void *component, sl_delivery *delivery, sl_send *send)
 {
     const struct exporter *e = component;
     struct client *c = e->client;
-    const sl_payload *payload = delivery->payload;
+    struct transfer *t = NULL;
     int32_t status = answer_check(c, delivery, send);
     if (status != SL_OK)
         return status;
-    const int64_t left_ns = send->deadline_ns ? send->deadline_ns - sl_now(c->host) : 0;
-    struct transfer *t = transfer_take(c);
+    int64_t left;
+    send->why = NULL;
     send->error.text[0] = '\0';
-    status = t ? set_request(t, payload, left_ns > 0 ? left_ns : 0, &send->error) : SL_ERR_NOMEM;
-    if (status != SL_OK) {
-        send->why = status == SL_ERR_NOMEM ? "no_memory" : "not_encodable";
-        if (!send->error.text[0])
-            (void)sl_fail(&send->error, status, "no memory for a request of %llu bytes",
-                          (unsigned long long)payload->bytes);
-    } else {
-        const CURLcode result = curl_easy_perform(t->curl);
-        t->answer.http = http_of(t);
-        t->answer.body = sl_slice(t->reply, t->reply_n);
-        t->answer.is_late = result == CURLE_OPERATION_TIMEDOUT;
-        if (result != CURLE_OK)
-            t->answer.text = t->error[0] ? t->error : curl_easy_strerror(result);
-        status = answer_judge(c, t->signal, &t->answer, delivery, send);
-        if (status != SL_OK && atomic_load(&c->stopping))
-            status = SL_ERR_SHUTDOWN;
+    status = time_left(c, send, &left);
+    if (status == SL_OK)
+        status = pool_take(c, left, &t);
+    if (status == SL_OK)
+        status = time_left(c, send, &left);
+    if (status == SL_OK)
+        status = set_request(t, delivery->payload, left, send);
+    if (status == SL_OK)
+        status = perform(t, delivery, send);
+    else
+        explain(c, delivery->payload, status, send);
+    if (status != SL_OK && atomic_load(&c->stopping))
+        status = SL_ERR_SHUTDOWN;
+    if (t) {
+        curl_slist_free_all(t->headers);
+        t->headers = NULL;
+        pool_give(t);
     }
-    if (t)
-        transfer_give(t);
     return status;
 }

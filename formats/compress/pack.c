@@ -1,6 +1,7 @@
 /* See pack.h. One thread at a time for each packer. */
 #include "formats/compress/pack.h"
 
+#include <libdeflate.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -11,14 +12,25 @@ enum {
     WINDOW_GZIP = WINDOW + 16, /* the same, in gzip's container */
     DEFLATE_MEMORY = 8,        /* zlib's default */
     HUFFMAN_ONLY = -2,
+    USUAL = -1,
+    USUAL_LEVEL = 6,
+    LEVEL_MAX = 9,
+    GATHERED_MAX = 8 << 20,  /* larger messages of several segments are packed part by part */
+    GATHERED_KEPT = 1 << 20, /* a larger buffer is not kept for the next message */
     ZSTD_LEVEL_MAX = 19,
     RATIO_EXPECTED = 4,        /* of OTLP; it makes 5 to 15 */
     OUTPUT_AT_FIRST = 4 * 1024 /* bytes */
 };
 
+/* Messages that are there as a whole go through libdeflate, in half the time of zlib, which packs what
+ * comes in parts. */
 struct packer {
     enum pack_format format;
+    int level;
+    struct libdeflate_compressor *whole; /* NULL: it has no such level */
+    struct pack_buffer gathered;         /* segments in one piece, for `whole` */
     z_stream z;
+    bool z_begun; /* at the first message in parts */
     ZSTD_CCtx *zstd;
     /* of the message */
     struct pack_buffer *out;
@@ -73,20 +85,32 @@ static int32_t buffer_room(struct pack_buffer *b, size_t limit, size_t *room)
 
 /* ---- life ---- */
 
-static bool deflate_begin(struct packer *p, int level)
+static bool zlib_begin(struct packer *p)
 {
     const int window = p->format == PACK_GZIP ? WINDOW_GZIP : WINDOW;
-    const bool huffman = level == HUFFMAN_ONLY;
-    return deflateInit2(&p->z, huffman ? Z_DEFAULT_COMPRESSION : level, Z_DEFLATED, window,
-                        DEFLATE_MEMORY, huffman ? Z_HUFFMAN_ONLY : Z_DEFAULT_STRATEGY) == Z_OK;
+    const bool huffman = p->level == HUFFMAN_ONLY;
+    p->z_begun = p->z_begun || deflateInit2(&p->z, huffman ? Z_DEFAULT_COMPRESSION : p->level,
+                                            Z_DEFLATED, window, DEFLATE_MEMORY,
+                                            huffman ? Z_HUFFMAN_ONLY : Z_DEFAULT_STRATEGY) == Z_OK;
+    return p->z_begun;
 }
 
-static bool zstd_begin(struct packer *p, int level)
+static bool deflate_create(struct packer *p)
+{
+    if (p->level < HUFFMAN_ONLY || p->level > LEVEL_MAX)
+        return false;
+    if (p->level == HUFFMAN_ONLY)
+        return true;
+    p->whole = libdeflate_alloc_compressor(p->level == USUAL ? USUAL_LEVEL : p->level);
+    return p->whole != NULL;
+}
+
+static bool zstd_create(struct packer *p)
 {
     p->zstd = ZSTD_createCCtx(); /* brings levels that are too low into its range by itself */
-    return p->zstd &&
-           !ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel,
-                                                level < ZSTD_LEVEL_MAX ? level : ZSTD_LEVEL_MAX));
+    return p->zstd && !ZSTD_isError(ZSTD_CCtx_setParameter(
+                          p->zstd, ZSTD_c_compressionLevel,
+                          p->level < ZSTD_LEVEL_MAX ? p->level : ZSTD_LEVEL_MAX));
 }
 
 struct packer *packer_create(enum pack_format format, int level)
@@ -95,10 +119,10 @@ struct packer *packer_create(enum pack_format format, int level)
     if (!p)
         return NULL;
     p->format = format;
-    if (format == PACK_ZSTD ? zstd_begin(p, level) : deflate_begin(p, level))
+    p->level = level;
+    if (format == PACK_ZSTD ? zstd_create(p) : deflate_create(p))
         return p;
-    ZSTD_freeCCtx(p->zstd);
-    free(p);
+    packer_destroy(p);
     return NULL;
 }
 
@@ -112,14 +136,15 @@ void packer_destroy(struct packer *p)
 {
     if (!p)
         return;
-    if (p->format == PACK_ZSTD)
-        (void)ZSTD_freeCCtx(p->zstd);
-    else
+    if (p->z_begun)
         (void)deflateEnd(&p->z);
+    libdeflate_free_compressor(p->whole);
+    pack_buffer_deinit(&p->gathered);
+    (void)ZSTD_freeCCtx(p->zstd);
     free(p);
 }
 
-/* ---- packing ---- */
+/* ---- in parts ---- */
 
 static int32_t deflate_feed(struct packer *p, sl_bytes in, bool last)
 {
@@ -180,6 +205,8 @@ static int32_t begin(struct packer *p, size_t expected, size_t limit, struct pac
          * are not written to cost nothing */
         const size_t bound = ZSTD_compressBound(expected);
         room = bound > room ? bound : room;
+    } else if (!zlib_begin(p)) {
+        return SL_ERR_NOMEM;
     } else {
         (void)deflateReset(&p->z);
     }
@@ -201,24 +228,77 @@ int32_t packer_end(struct packer *p)
     return feed(p, sl_slice(&p->format, 0), true); /* zlib wants an address, also of nothing */
 }
 
+/* ---- as a whole ---- */
+
+/* The segments in one piece: a copy costs less than what the codecs do about parts. */
+static int32_t gather(struct packer *p, const sl_bytes *segments, uint32_t n_segments, size_t total,
+                      sl_bytes *whole)
+{
+    const int32_t status = buffer_reserve(&p->gathered, total);
+    p->gathered.n = 0;
+    for (uint32_t i = 0; i < n_segments && status == SL_OK; i++) {
+        if (segments[i].n)
+            memcpy(p->gathered.at + p->gathered.n, segments[i].p, segments[i].n);
+        p->gathered.n += segments[i].n;
+    }
+    *whole = sl_slice(p->gathered.at, total);
+    return status;
+}
+
+static int32_t deflate_whole(struct packer *p, sl_bytes in, size_t limit, struct pack_buffer *out)
+{
+    const bool gzip = p->format == PACK_GZIP;
+    const size_t bound = gzip ? libdeflate_gzip_compress_bound(p->whole, in.n)
+                              : libdeflate_zlib_compress_bound(p->whole, in.n);
+    /* pages that are not written to cost nothing */
+    const int32_t status = buffer_reserve(out, smaller(bound, limit));
+    if (status != SL_OK)
+        return status;
+    const size_t room = smaller(out->capacity, limit);
+    out->n = gzip ? libdeflate_gzip_compress(p->whole, in.p, in.n, out->at, room)
+                  : libdeflate_zlib_compress(p->whole, in.p, in.n, out->at, room);
+    return out->n ? SL_OK : SL_ERR_TOO_LARGE;
+}
+
+static int32_t pack_whole(struct packer *p, sl_bytes in, size_t limit, struct pack_buffer *out)
+{
+    if (p->whole)
+        return deflate_whole(p, in, limit, out);
+    const int32_t status = begin(p, in.n, limit, out);
+    if (p->format == PACK_ZSTD)
+        (void)ZSTD_CCtx_setPledgedSrcSize(p->zstd, in.n);
+    return status == SL_OK ? feed(p, in, true) : status;
+}
+
+static int32_t pack_parts(struct packer *p, const sl_bytes *segments, uint32_t n_segments,
+                          size_t total, size_t limit, struct pack_buffer *out)
+{
+    int32_t status = begin(p, total, limit, out);
+    if (p->format == PACK_ZSTD)
+        (void)ZSTD_CCtx_setPledgedSrcSize(p->zstd, total);
+    for (uint32_t i = 0; i < n_segments && status == SL_OK; i++)
+        status = packer_feed(p, segments[i].p, segments[i].n);
+    return status == SL_OK ? packer_end(p) : status;
+}
+
 int32_t packer_pack(struct packer *p, const sl_bytes *segments, uint32_t n_segments, size_t limit,
                     struct pack_buffer *out)
 {
+    sl_bytes whole = n_segments == 1 ? segments[0] : sl_slice(&p->format, 0);
     size_t total = 0;
-    sl_bytes held = sl_slice(&p->format, 0);
+    int32_t status = SL_OK;
     for (uint32_t i = 0; i < n_segments; i++) {
         if (__builtin_add_overflow(total, segments[i].n, &total))
             return SL_ERR_TOO_LARGE;
     }
-    int32_t status = begin(p, total, limit, out);
-    if (p->format == PACK_ZSTD)
-        (void)ZSTD_CCtx_setPledgedSrcSize(p->zstd, total);
-    /* the last one goes in together with the end: a single one is packed in one go */
-    for (uint32_t i = 0; i < n_segments && status == SL_OK; i++) {
-        if (segments[i].n == 0)
-            continue;
-        status = packer_feed(p, held.p, held.n);
-        held = segments[i];
-    }
-    return status == SL_OK ? feed(p, held, true) : status;
+    if (n_segments > 1 && total > GATHERED_MAX)
+        return pack_parts(p, segments, n_segments, total, limit, out);
+    if (n_segments > 1 && total > 0)
+        status = gather(p, segments, n_segments, total, &whole);
+    out->n = 0;
+    if (status == SL_OK)
+        status = pack_whole(p, whole, limit, out);
+    if (p->gathered.capacity > GATHERED_KEPT)
+        pack_buffer_deinit(&p->gathered);
+    return status;
 }

@@ -1,6 +1,8 @@
 /* Compresses whole messages, given as lists of segments, as gzip, zlib or zstd. A packer keeps its
- * working memory from one message to the next: gzip and zlib about 260 KiB, zstd from 1 MiB upwards
- * by its level. One thread at a time for each packer. Reading is in unpack.h. */
+ * working memory from one message to the next: gzip and zlib 200 KiB at the fastest level, more at
+ * others, and 260 KiB more once a message came in parts; zstd from 1 MiB upwards by its level; and up
+ * to 1 MiB for the segments in one piece. One thread at a time for each packer. Reading is in
+ * unpack.h. */
 #ifndef SLUICE_FORMATS_COMPRESS_PACK_H
 #define SLUICE_FORMATS_COMPRESS_PACK_H
 #include "formats/compress/format.h"
@@ -27,12 +29,13 @@ void packer_destroy(struct packer *);
 void packer_add_checksum(struct packer *);
 
 /* Replaces the buffer's content by the compressed segments. SL_ERR_NOMEM; SL_ERR_TOO_LARGE when the
- * result would exceed `limit` bytes, and with zlib perhaps when it has just as many. */
+ * result would exceed `limit` bytes, and perhaps when it has nearly as many. */
 int32_t packer_pack(struct packer *, const sl_bytes *segments, uint32_t n_segments, size_t limit,
                     struct pack_buffer *);
 
-/* The same in parts, for a text that is never there as a whole. The buffer and the packer belong
- * together from begin to end; after a failure only begin and destroy are legal. */
+/* The same in parts, for a text that is never there as a whole; gzip and zlib take twice the time.
+ * The buffer and the packer belong together from begin to end; after a failure only begin and
+ * destroy are legal. */
 int32_t packer_begin(struct packer *, size_t limit, struct pack_buffer *);
 int32_t packer_feed(struct packer *, const void *at, size_t n);
 int32_t packer_end(struct packer *);

@@ -28,12 +28,57 @@ static void unlink_running(struct http_client *c, struct http_exchange *x)
         x->next->prev = x->prev;
 }
 
-void client_finish(struct http_client *c, struct http_exchange *x, int error)
+/* ---- the limit of connections ---- */
+
+static void wait_for_connection(struct http_client *c, struct http_exchange *x)
+{
+    x->waiting = true;
+    x->next_waiting = NULL;
+    *c->last_waiting = x;
+    c->last_waiting = &x->next_waiting;
+}
+
+static void unlink_waiting(struct http_client *c, struct http_exchange *x)
+{
+    struct http_exchange **at = &c->waiting;
+    while (*at != x)
+        at = &(*at)->next_waiting;
+    *at = x->next_waiting;
+    if (!*at)
+        c->last_waiting = at;
+    x->waiting = false;
+}
+
+static void end(struct http_client *c, struct http_exchange *x, int error)
 {
     unlink_running(c, x);
     x->conversation = NULL;
     x->error = error;
     x->done(x); /* the exchange is the caller's again */
+}
+
+/* A connection has become free, or there is room for another. */
+static void serve_waiting(struct http_client *c)
+{
+    while (c->waiting && !c->closing &&
+           (c->idle || c->n_conversations < c->options.connections_max)) {
+        struct http_exchange *x = c->waiting;
+        unlink_waiting(c, x);
+        bool begun = false;
+        while (c->idle && !begun)
+            begun = conversation_begin(c->idle, x);
+        const int failed = begun ? 0 : client_connect(c, x);
+        if (failed)
+            end(c, x, failed);
+    }
+}
+
+void client_finish(struct http_client *c, struct http_exchange *x, int error)
+{
+    if (x->waiting)
+        unlink_waiting(c, x);
+    serve_waiting(c);
+    end(c, x, error);
 }
 
 int32_t http_client_send(struct http_client *c, struct http_exchange *x)
@@ -42,7 +87,7 @@ int32_t http_client_send(struct http_client *c, struct http_exchange *x)
         return SL_ERR_UNAVAILABLE;
     uv_update_time(c->loop);
     x->error = x->status = 0;
-    x->too_long = x->retried = false;
+    x->too_long = x->retried = x->waiting = false;
     x->body = sl_slice(NULL, 0);
     x->conversation = NULL;
     x->resolution = 0;
@@ -74,7 +119,7 @@ static void resolved(struct http_client *c, int error)
             continue;
         }
         x->resolution = 0;
-        const int failed = error ? error : conversation_open(c, x, 0);
+        const int failed = error ? error : client_connect(c, x);
         if (failed)
             client_finish(c, x, failed);
         x = c->running;
@@ -103,6 +148,10 @@ static void on_resolved(uv_getaddrinfo_t *resolver, int error, struct addrinfo *
 
 int client_connect(struct http_client *c, struct http_exchange *x)
 {
+    if (c->options.connections_max && c->n_conversations >= c->options.connections_max) {
+        wait_for_connection(c, x);
+        return 0;
+    }
     const bool fresh =
         c->literal || (c->n_addresses && uv_now(c->loop) - c->resolved_ms < ADDRESSES_MS);
     if (fresh)
@@ -169,32 +218,43 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- life ---- */
 
+/* Nothing is to be resolved. */
 static bool parse_literal(struct http_client *c)
 {
-    const int port = atoi(c->options.port);
-    if (uv_ip4_addr(c->options.host, port, &c->addresses[0].v4) != 0 &&
-        uv_ip6_addr(c->options.host, port, &c->addresses[0].v6) != 0)
-        return false;
+    if (!c->options.socket_path) {
+        const int port = atoi(c->options.port);
+        if (uv_ip4_addr(c->options.host, port, &c->addresses[0].v4) != 0 &&
+            uv_ip6_addr(c->options.host, port, &c->addresses[0].v6) != 0)
+            return false;
+    }
     c->n_addresses = 1;
     return true;
+}
+
+static void free_options(struct http_client_options *o)
+{
+    free((void *)(uintptr_t)o->host);
+    free((void *)(uintptr_t)o->port);
+    free((void *)(uintptr_t)o->socket_path);
 }
 
 int32_t http_client_create(uv_loop_t *loop, const struct http_client_options *options,
                            struct http_client **client)
 {
     struct http_client *c = malloc(sizeof *c);
-    char *host = strdup(options->host), *port = strdup(options->port);
-    if (!c || !host || !port) {
+    struct http_client_options o = *options;
+    o.host = strdup(options->host);
+    o.port = strdup(options->port);
+    o.socket_path = options->socket_path ? strdup(options->socket_path) : NULL;
+    if (!c || !o.host || !o.port || (options->socket_path && !o.socket_path)) {
         free(c);
-        free(host);
-        free(port);
+        free_options(&o);
         return SL_ERR_NOMEM;
     }
     memset(c, 0, offsetof(struct http_client, scratch));
     c->loop = loop;
-    c->options = *options;
-    c->options.host = host;
-    c->options.port = port;
+    c->options = o;
+    c->last_waiting = &c->waiting;
     c->literal = parse_literal(c);
     (void)uv_timer_init(loop, &c->timer);
     c->timer.data = c;
@@ -209,8 +269,7 @@ void client_handle_closed(struct http_client *c)
         return;
     void (*closed)(void *) = c->closed;
     void *ctx = c->ctx;
-    free((void *)(uintptr_t)c->options.host);
-    free((void *)(uintptr_t)c->options.port);
+    free_options(&c->options);
     free(c);
     if (closed)
         closed(ctx);

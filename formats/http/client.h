@@ -15,7 +15,10 @@ struct http_conversation;
 struct http_client_options {
     const char *host; /* name or address, without brackets */
     const char *port;
+    const char *socket_path;  /* of a unix socket, in place of host and port; NULL: none */
     uint32_t idle_timeout_ms; /* connections that are idle for longer are closed; 0: never */
+    uint32_t connections_max; /* exchanges wait while all of them are busy; 0: no limit */
+    uint32_t idle_max;        /* idle connections above it are closed; 0: no limit */
     bool no_keep_alive;
     size_t body_max;   /* of an answer with 2xx */
     size_t error_max;  /* of any other */
@@ -41,10 +44,11 @@ struct http_exchange {
     bool too_long;
     sl_bytes body; /* valid during `done` */
     /* the client's */
-    struct http_exchange *prev, *next;
+    struct http_exchange *prev, *next, *next_waiting;
     struct http_conversation *conversation;
     uint64_t until_ms;   /* loop's clock; 0: no limit */
     uint32_t resolution; /* waits for the one with this number; 0: for none */
+    bool waiting;        /* for one of the connections */
     bool retried;
 };
 

@@ -28,7 +28,12 @@ enum conversation_state {
 
 /* One connection. */
 struct http_conversation {
-    uv_tcp_t tcp;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe; /* where the client has a socket_path */
+    } io;
     uv_connect_t connect;
     uv_write_t write;
     http_parser parser;
@@ -58,10 +63,12 @@ struct http_conversation {
 
 struct http_client {
     uv_loop_t *loop;
-    struct http_client_options options; /* host and port are copies */
+    struct http_client_options options; /* its texts are copies */
     struct http_exchange *running;      /* all that are not done */
     struct http_conversation *all, *idle;
-    uint32_t handles; /* open ones */
+    uint32_t n_conversations, n_idle;
+    struct http_exchange *waiting, **last_waiting; /* for a connection, in order */
+    uint32_t handles;                              /* open ones */
     uv_timer_t timer;
     uint64_t timer_ms; /* when it fires; 0: not armed */
     uv_getaddrinfo_t resolver;
@@ -79,7 +86,8 @@ struct http_client {
 
 /* The exchange has ended: forgets it, then calls `done`. */
 void client_finish(struct http_client *, struct http_exchange *, int error);
-/* Gives it a connection of its own. 0, or libuv's error when there is no way. */
+/* Gives it a connection of its own, at once or when there is one. 0, or libuv's error when there is
+ * no way. */
 int client_connect(struct http_client *, struct http_exchange *);
 void client_arm(struct http_client *, uint64_t at_ms);
 /* A handle is gone; frees a client that was closed once it was the last. */

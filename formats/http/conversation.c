@@ -28,8 +28,10 @@ static void unlink_idle(struct http_conversation *v)
     struct http_conversation **at = &v->client->idle;
     while (*at && *at != v)
         at = &(*at)->next_idle;
-    if (*at)
+    if (*at) {
         *at = v->next_idle;
+        v->client->n_idle--;
+    }
 }
 
 void conversation_close(struct http_conversation *v)
@@ -46,7 +48,8 @@ void conversation_close(struct http_conversation *v)
         v->client->all = v->next;
     if (v->next)
         v->next->prev = v->prev;
-    uv_close((uv_handle_t *)&v->tcp, on_closed);
+    v->client->n_conversations--;
+    uv_close(&v->io.handle, on_closed);
 }
 
 static void make_idle(struct http_conversation *v)
@@ -58,6 +61,7 @@ static void make_idle(struct http_conversation *v)
     v->idle_since_ms = uv_now(c->loop);
     v->next_idle = c->idle;
     c->idle = v;
+    c->n_idle++;
     if (c->options.idle_timeout_ms)
         client_arm(c, v->idle_since_ms + c->options.idle_timeout_ms);
 }
@@ -69,7 +73,7 @@ static void finish(struct http_conversation *v, int error)
     struct http_client *c = v->client;
     x->body = sl_slice(v->body, v->body_n);
     if (error == 0 && v->keep && !v->writing && !v->broken && !c->options.no_keep_alive &&
-        !c->closing)
+        !c->closing && (!c->options.idle_max || c->n_idle < c->options.idle_max || c->waiting))
         make_idle(v);
     else
         conversation_close(v);
@@ -317,7 +321,7 @@ static void on_written(uv_write_t *request, int error)
 static int write_some(struct http_conversation *v)
 {
     uv_buf_t buffers[PIECES_AT_ONCE];
-    uv_stream_t *stream = (uv_stream_t *)&v->tcp;
+    uv_stream_t *stream = &v->io.stream;
     size_t bytes;
     for (unsigned n; (n = gather(v, buffers, &bytes)) > 0;) {
         const int wrote = uv_try_write(stream, buffers, n);
@@ -379,7 +383,7 @@ static void on_connected(uv_connect_t *connect, int error)
     if (v->state == CONVERSATION_CLOSED)
         return;
     if (error == 0)
-        error = uv_read_start((uv_stream_t *)&v->tcp, on_alloc, on_read);
+        error = uv_read_start(&v->io.stream, on_alloc, on_read);
     if (error == 0) {
         v->state = CONVERSATION_BUSY;
         write_on(v);
@@ -394,6 +398,35 @@ static void on_connected(uv_connect_t *connect, int error)
     client_finish(c, x, error);
 }
 
+static int open_handle(struct http_conversation *v)
+{
+    struct http_client *c = v->client;
+    const int error = c->options.socket_path ? uv_pipe_init(c->loop, &v->io.pipe, 0)
+                                             : uv_tcp_init(c->loop, &v->io.tcp);
+    if (error)
+        return error;
+    v->io.handle.data = v->connect.data = v->write.data = v;
+    c->handles++;
+    c->n_conversations++;
+    v->next = c->all;
+    if (v->next)
+        v->next->prev = v;
+    c->all = v;
+    return 0;
+}
+
+static int begin_connecting(struct http_conversation *v)
+{
+    struct http_client *c = v->client;
+    if (c->options.socket_path) {
+        uv_pipe_connect(&v->connect, &v->io.pipe, c->options.socket_path, on_connected);
+        return 0;
+    }
+    (void)uv_tcp_nodelay(&v->io.tcp, 1);
+    (void)uv_tcp_keepalive(&v->io.tcp, 1, KEEPALIVE_S);
+    return uv_tcp_connect(&v->connect, &v->io.tcp, &c->addresses[v->address].any, on_connected);
+}
+
 int conversation_open(struct http_client *c, struct http_exchange *x, uint32_t address)
 {
     int error = UV_EADDRNOTAVAIL;
@@ -403,20 +436,12 @@ int conversation_open(struct http_client *c, struct http_exchange *x, uint32_t a
             return UV_ENOMEM;
         v->client = c;
         v->address = address;
-        error = uv_tcp_init(c->loop, &v->tcp);
+        error = open_handle(v);
         if (error) {
             free(v);
             return error;
         }
-        v->tcp.data = v->connect.data = v->write.data = v;
-        c->handles++;
-        v->next = c->all;
-        if (v->next)
-            v->next->prev = v;
-        c->all = v;
-        (void)uv_tcp_nodelay(&v->tcp, 1);
-        (void)uv_tcp_keepalive(&v->tcp, 1, KEEPALIVE_S);
-        error = uv_tcp_connect(&v->connect, &v->tcp, &c->addresses[address].any, on_connected);
+        error = begin_connecting(v);
         if (error == 0) {
             prepare(v, x);
             return 0;

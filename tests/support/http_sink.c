@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 64, BODY_MAX = 64 << 20 };
@@ -18,7 +19,7 @@ struct http_sink {
     bool drop_next, stopping;
     int connections[CONNECTIONS_MAX];
     pthread_t threads[CONNECTIONS_MAX];
-    uint32_t n;
+    uint32_t n, open;
 };
 
 struct connection {
@@ -122,6 +123,7 @@ static void *serve(void *arg)
         continue;
     pthread_mutex_lock(&c.sink->mutex);
     close(fd);
+    c.sink->open--;
     c.sink->connections[c.index] = -1;
     pthread_mutex_unlock(&c.sink->mutex);
     return NULL;
@@ -144,6 +146,8 @@ static void *accept_all(void *arg)
         }
         *c = (struct connection){s, s->n};
         s->seen.connections++;
+        if (++s->open > s->seen.at_one_time)
+            s->seen.at_one_time = s->open;
         s->connections[s->n] = fd;
         if (pthread_create(&s->threads[s->n++], NULL, serve, c))
             abort();
@@ -151,26 +155,41 @@ static void *accept_all(void *arg)
     }
 }
 
-struct http_sink *http_sink_create(int port)
+static struct http_sink *create_on(const struct sockaddr *address, socklen_t size)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                  .sin_port = htons((uint16_t)port)};
-    socklen_t size = sizeof address;
+    struct sockaddr_in bound;
+    socklen_t bound_size = sizeof bound;
     struct http_sink *s = calloc(1, sizeof *s);
     const int one = 1;
     if (!s)
         abort();
     pthread_mutex_init(&s->mutex, NULL);
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    s->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&address, size) || listen(s->fd, 64) ||
-        getsockname(s->fd, (struct sockaddr *)&address, &size) ||
+    if (s->fd < 0 || bind(s->fd, address, size) || listen(s->fd, 64) ||
+        getsockname(s->fd, (struct sockaddr *)&bound, &bound_size) ||
         pthread_create(&s->acceptor, NULL, accept_all, s))
         abort();
-    s->port = ntohs(address.sin_port);
+    s->port = address->sa_family == AF_INET ? ntohs(bound.sin_port) : 0;
     http_sink_script(s, (struct http_sink_answer){.repeat = 0});
     return s;
+}
+
+struct http_sink *http_sink_create(int port)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                        .sin_port = htons((uint16_t)port)};
+    return create_on((const struct sockaddr *)&address, sizeof address);
+}
+
+struct http_sink *http_sink_create_unix(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        abort();
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    return create_on((const struct sockaddr *)&address, sizeof address);
 }
 
 int http_sink_port(const struct http_sink *s)

@@ -17,12 +17,14 @@ struct http_sink_answer {
 /* What the last request was. */
 struct http_sink_seen {
     uint32_t requests, connections;
-    char head[8192]; /* request line and headers, NUL-terminated */
+    uint32_t at_one_time; /* the most connections that were open together */
+    char head[8192];      /* request line and headers, NUL-terminated */
     uint8_t *body;
     size_t body_n;
 };
 
 struct http_sink *http_sink_create(int port); /* 0: any */
+struct http_sink *http_sink_create_unix(const char *path);
 int http_sink_port(const struct http_sink *);
 /* Copies the bytes. Answers 200 until it is called. */
 void http_sink_script(struct http_sink *, struct http_sink_answer);

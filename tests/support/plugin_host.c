@@ -636,11 +636,29 @@ static const void *interface_of_host(const sl_host *h, const char *id)
     return strcmp(id, SL_METRICS_INTERFACE) == 0 ? &metrics : NULL;
 }
 
+static const void *interface_of_component(const sl_host *host, const char *name, const char *id)
+{
+    const struct plugin_host *h = of(host);
+    return h->extension && strcmp(h->extension_name, name) == 0 && strcmp(h->extension_id, id) == 0
+               ? h->extension
+               : NULL;
+}
+
+/* What the test gives out is the test's. */
+static void metadata_unref(const sl_host *host, const sl_metadata *metadata)
+{
+    struct plugin_host *h = of(host);
+    pthread_mutex_lock(&h->mutex);
+    h->metadata_unrefs += metadata != NULL;
+    pthread_mutex_unlock(&h->mutex);
+}
+
 struct plugin_host *plugin_host_create(void)
 {
     static const sl_host_table table = {
         .size = sizeof table,
         .interface_of_host = interface_of_host,
+        .interface_of_component = interface_of_component,
         .allocate = allocate,
         .release = release,
         .log_enabled = log_enabled,
@@ -654,6 +672,7 @@ struct plugin_host *plugin_host_create(void)
         .payload_ref = payload_ref,
         .payload_unref = payload_unref,
         .payload_view = payload_view,
+        .metadata_unref = metadata_unref,
         .forward = forward,
         .finish = finish,
         .settle = settle,

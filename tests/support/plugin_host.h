@@ -35,6 +35,10 @@ struct plugin_host {
     uint32_t live;        /* delivery handles that have not ended */
 
     const sl_plugin *loadable; /* what sl_plugins loads, whatever the name */
+    /* the interface of the one other component there is; NULL: none */
+    const char *extension_name, *extension_id;
+    const void *extension;
+    uint32_t metadata_unrefs;
 
     bool not_ready;
     int64_t timer_ns[HOST_TIMERS];

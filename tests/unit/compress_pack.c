@@ -84,6 +84,9 @@ static void segments_and_parts(void **state)
     for (size_t f = 0; f < FORMATS; f++) {
         struct packer *p = packer_create(formats[f], PACK_FASTEST);
         struct pack_buffer packed = {0};
+        const sl_bytes twice[] = {sl_slice(text, N / 2), sl_slice(text + N / 2, N - N / 2)};
+        assert_int_equal(packer_pack(p, twice, 2, SIZE_MAX, &packed), SL_OK);
+        assert_unpacks(formats[f], &packed, text, N);
         for (int again = 0; again < 2; again++) {
             assert_int_equal(packer_pack(p, segments, n, SIZE_MAX, &packed), SL_OK);
             assert_unpacks(formats[f], &packed, text, N);
@@ -95,6 +98,24 @@ static void segments_and_parts(void **state)
         }
         assert_int_equal(packer_pack(p, NULL, 0, 100, &packed), SL_OK);
         assert_unpacks(formats[f], &packed, text, 0);
+        packer_destroy(p);
+        pack_buffer_deinit(&packed);
+    }
+    free(text);
+}
+
+/* Too large to be copied into one piece. */
+static void large_messages_of_several_segments(void **state)
+{
+    enum { N = 9 << 20 };
+    uint8_t *text = text_make(N);
+    const sl_bytes segments[] = {sl_slice(text, 100), sl_slice(text + 100, N - 100)};
+    (void)state;
+    for (size_t f = 0; f < FORMATS; f++) {
+        struct packer *p = packer_create(formats[f], PACK_FASTEST);
+        struct pack_buffer packed = {0};
+        assert_int_equal(packer_pack(p, segments, 2, SIZE_MAX, &packed), SL_OK);
+        assert_unpacks(formats[f], &packed, text, N);
         packer_destroy(p);
         pack_buffer_deinit(&packed);
     }
@@ -117,7 +138,7 @@ static void limits(void **state)
             assert_int_equal(packer_pack(p, parts, 2, limit, &packed), SL_ERR_TOO_LARGE);
         assert_int_equal(packer_pack(p, parts, 2, whole - 1, &packed), SL_ERR_TOO_LARGE);
         assert_true(packed.capacity < whole);
-        assert_int_equal(packer_pack(p, parts, 2, whole + 1, &packed), SL_OK);
+        assert_int_equal(packer_pack(p, parts, 2, whole + 64, &packed), SL_OK);
         assert_int_equal(packed.n, whole);
         assert_unpacks(formats[f], &packed, text, N);
         packer_destroy(p);
@@ -171,8 +192,11 @@ static void levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(segments_and_parts),
-        cmocka_unit_test(limits),     cmocka_unit_test(windows_are_bounded),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(segments_and_parts),
+        cmocka_unit_test(large_messages_of_several_segments),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(windows_are_bounded),
         cmocka_unit_test(levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,7 +303,7 @@ static void bombs_stop_at_the_limit(void **state)
     uint8_t *zeros = (uint8_t *)calloc(1, N);
     for (int format = 0; format < FORMATS; format++) {
         struct pack_buffer packed = packed_of((enum pack_format)format, zeros, N, 9);
-        assert_true(packed.n < N / 1000);
+        assert_true(packed.n < N / 500);
         expect_status((enum pack_format)format, packed.at, packed.n, LIMIT, SL_ERR_TOO_LARGE);
         /* Within the limit the ratio does not matter. */
         expect_text((enum pack_format)format, packed.at, packed.n, zeros, N);

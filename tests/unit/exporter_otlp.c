@@ -1,6 +1,7 @@
 /* The OTLP/gRPC exporter against a scripted server: bytes and headers that arrive, what each answer
  * means, deadlines, stopping, and destinations that misbehave. */
 #include "exporters/otlp/exporter.h"
+#include "exporters/otlp_client/reply.h"
 #include "tests/support/grpc_sink.h"
 #include "tests/support/plugin_host.h"
 
@@ -43,6 +44,28 @@ static void open_on(struct fixture *f, int port, uint32_t compression)
     static const sl_meta_entry header = {{(const uint8_t *)"X-Test", 6},
                                          {(const uint8_t *)"a value", 7}};
     f->exporter.headers = (sl_list){&header, 1, sizeof header};
+    assert_int_equal(f->type->prepare(&f->exporter, &error), SL_OK);
+    assert_int_equal(f->type->start(&f->exporter, &error), SL_OK);
+}
+
+static void open_to(struct fixture *f, const char *endpoint, uint32_t balancer,
+                    const sl_auth_client *auth)
+{
+    sl_error error = {.size = sizeof error};
+    static const sl_meta_entry header = {{(const uint8_t *)"X-Test", 6},
+                                         {(const uint8_t *)"a value", 7}};
+    *f = (struct fixture){.h = plugin_host_create(), .type = sluice_plugin.types[0]};
+    f->h->loadable = &sluice_plugin_grpc_loop;
+    f->h->extension_name = "bearertokenauth";
+    f->h->extension_id = SL_AUTH_CLIENT;
+    f->h->extension = auth;
+    snprintf(f->endpoint, sizeof f->endpoint, "%s", endpoint);
+    f->exporter = defaults(f->h, f->endpoint);
+    f->exporter.compression = COMPRESS_NONE;
+    f->exporter.balancer_name = balancer;
+    f->exporter.headers = (sl_list){&header, 1, sizeof header};
+    if (auth)
+        f->exporter.auth.authenticator = sl_str("bearertokenauth");
     assert_int_equal(f->type->prepare(&f->exporter, &error), SL_OK);
     assert_int_equal(f->type->start(&f->exporter, &error), SL_OK);
 }
@@ -98,19 +121,6 @@ static void arrives_as_it_is(void **state)
     grpc_sink_destroy(sink);
 }
 
-struct buffer {
-    uint8_t at[1000];
-};
-
-static int32_t grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
-{
-    struct buffer *b = ctx;
-    (void)capacity;
-    *at = b->at;
-    *got = sizeof b->at;
-    return SL_OK;
-}
-
 static void gzip_is_understood(void **state)
 {
     struct grpc_sink *sink = grpc_sink_create(0);
@@ -124,16 +134,12 @@ static void gzip_is_understood(void **state)
         plugin_host_end(f.h, d, SL_FAILED, NULL);
         const struct grpc_sink_seen *seen = grpc_sink_seen(sink);
         assert_string_equal(seen->encoding_of_message, "gzip");
-        struct buffer plain;
-        const struct byte_target target = {&plain, grow};
-        struct unpacker *unpacker = unpacker_create();
-        size_t n;
-        assert_int_equal(unpack(unpacker, PACK_GZIP, sl_slice(seen->body, seen->body_n), &target,
-                                1000, &n, NULL),
+        struct client_reply plain;
+        assert_int_equal(client_reply_inflate(sl_slice(seen->body, seen->body_n), 1000, &plain),
                          SL_OK);
-        assert_int_equal(n, 18);
+        assert_int_equal(plain.n, 18);
         assert_memory_equal(plain.at, "bytes of a request", 18);
-        unpacker_destroy(unpacker);
+        free(plain.at);
     }
     close_exporter(&f);
     grpc_sink_destroy(sink);
@@ -478,6 +484,227 @@ static void connection_cut_midway(void **state)
     close_exporter(&f);
 }
 
+/* ---- a server that speaks HTTP/2 byte by byte ---- */
+
+enum { FRAME_DATA, FRAME_HEADERS, FRAME_RST = 3, FRAME_SETTINGS, FRAME_GOAWAY = 7, FRAME_MORE = 9 };
+enum { END_STREAM = 1, END_HEADERS = 4 };
+
+struct script {
+    uint8_t at[64 << 10];
+    size_t n;
+};
+
+static void add_bytes(struct script *s, const void *at, size_t n)
+{
+    assert_true(n <= sizeof s->at - s->n);
+    if (n)
+        memcpy(s->at + s->n, at, n);
+    s->n += n;
+}
+
+static void add_frame(struct script *s, uint8_t type, uint8_t flags, uint8_t stream,
+                      const void *payload, size_t n)
+{
+    const uint8_t head[] = {
+        (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, type, flags, 0, 0, 0, stream};
+    add_bytes(s, head, sizeof head);
+    add_bytes(s, payload, n);
+}
+
+static void add_number(struct script *s, uint8_t type, uint8_t stream, uint8_t number)
+{
+    const uint8_t payload[] = {0, 0, 0, number};
+    add_frame(s, type, 0, stream, payload, sizeof payload);
+}
+
+/* HPACK, nothing indexed but ":status". */
+static void add_headers(struct script *s, const char *status, const char *type, const char *name,
+                        const char *value, uint8_t flags)
+{
+    struct script block = {.n = 0};
+    const uint8_t status_head[] = {0x08, 3}, type_head[] = {0x0f, 0x10, (uint8_t)strlen(type)};
+    add_bytes(&block, status_head, sizeof status_head);
+    add_bytes(&block, status, 3);
+    add_bytes(&block, type_head, sizeof type_head);
+    add_bytes(&block, type, strlen(type));
+    if (name) {
+        const uint8_t name_head[] = {0, (uint8_t)strlen(name)}, n = (uint8_t)strlen(value);
+        add_bytes(&block, name_head, sizeof name_head);
+        add_bytes(&block, name, strlen(name));
+        add_bytes(&block, &n, 1);
+        add_bytes(&block, value, n);
+    }
+    add_frame(s, FRAME_HEADERS, flags | END_HEADERS, 1, block.at, block.n);
+}
+
+static bool read_exactly(int fd, void *at, size_t n)
+{
+    return recv(fd, at, n, MSG_WAITALL) == (ssize_t)n;
+}
+
+/* Until the request is there as a whole. */
+static void read_request(int fd)
+{
+    uint8_t head[24], flags = 0;
+    assert_true(read_exactly(fd, head, sizeof head)); /* the preface */
+    for (uint8_t type = FRAME_SETTINGS; type != FRAME_DATA || !(flags & END_STREAM);) {
+        uint8_t payload[1 << 14];
+        assert_true(read_exactly(fd, head, 9));
+        const size_t n = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+        assert_true(n <= sizeof payload && read_exactly(fd, payload, n));
+        type = head[3];
+        flags = head[4];
+    }
+}
+
+/* Sends one request to a server that answers with the script, and then ends the connection. */
+static int32_t send_to_script(const struct script *script, const char **why)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct asynchronous a = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    socklen_t size = sizeof address;
+    struct fixture f;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    open_on(&f, ntohs(address.sin_port), COMPRESS_NONE);
+    sl_delivery *d = delivery(&f, SL_TRACES, 1);
+    f.send = (sl_send){.size = sizeof f.send,
+                       .deadline_ns = sl_now(&f.h->host) + 20 * S,
+                       .error.size = sizeof f.send.error};
+    assert_int_equal(exporter_begin(&f.exporter, d, &f.send, ended, &a), SL_OK);
+    const int connection = accept(fd, NULL, NULL);
+    struct script settings = {.n = 0};
+    add_frame(&settings, FRAME_SETTINGS, 0, 0, NULL, 0);
+    (void)send(connection, settings.at, settings.n, MSG_NOSIGNAL);
+    read_request(connection);
+    for (size_t sent = 0; sent < script->n;) {
+        const ssize_t n = send(connection, script->at + sent, script->n - sent, MSG_NOSIGNAL);
+        if (n <= 0)
+            break; /* it has heard enough */
+        sent += (size_t)n;
+    }
+    (void)shutdown(connection, SHUT_WR);
+    wait_ended(&a, 1);
+    close(connection);
+    close(fd);
+    *why = f.send.why;
+    plugin_host_end(f.h, d, SL_FAILED, NULL);
+    close_exporter(&f);
+    return a.status[0];
+}
+
+static void hostile_servers(void **state)
+{
+    static const char grpc[] = "application/grpc";
+    static const uint8_t goaway[8], long_message[5] = {0, 0xff, 0xff, 0xff, 0xff},
+                                    half[7] = {0, 0, 0, 0, 9, 0x0a, 0x07};
+    static uint8_t zeros[16 << 10];
+    struct script s[16];
+    static const struct {
+        int32_t status;
+        const char *why;
+    } expected[] = {
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* GOAWAY before the request */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* REFUSED_STREAM */
+        {SL_ERR_UNAVAILABLE, "grpc_cancelled"},     /* CANCEL */
+        {SL_ERR_REJECTED, "grpc_internal"},         /* INTERNAL_ERROR */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* 503 of a proxy */
+        {SL_ERR_UNSUPPORTED, "grpc_unimplemented"}, /* 404 likewise */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* only trailers */
+        {SL_ERR_REJECTED, "grpc_internal"},         /* no HTTP/2 any more */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* the connection ends */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* within the message */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* 4 GiB announced, and then nothing */
+        {SL_ERR_UNAVAILABLE, "grpc_unavailable"},   /* headers without end */
+    };
+    (void)state;
+    memset(s, 0, sizeof s);
+    add_frame(&s[0], FRAME_GOAWAY, 0, 0, goaway, sizeof goaway);
+    add_number(&s[1], FRAME_RST, 1, 7);
+    add_number(&s[2], FRAME_RST, 1, 8);
+    add_number(&s[3], FRAME_RST, 1, 2);
+    add_headers(&s[4], "503", "text/html", NULL, NULL, END_STREAM);
+    add_headers(&s[5], "404", "text/html", NULL, NULL, END_STREAM);
+    add_headers(&s[6], "200", grpc, "grpc-status", "14", END_STREAM);
+    add_bytes(&s[7], "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+    add_headers(&s[9], "200", grpc, NULL, NULL, 0);
+    add_frame(&s[9], FRAME_DATA, 0, 1, half, sizeof half);
+    add_headers(&s[10], "200", grpc, NULL, NULL, 0);
+    add_frame(&s[10], FRAME_DATA, 0, 1, long_message, sizeof long_message);
+    add_frame(&s[11], FRAME_HEADERS, 0, 1, "\x88\x00\x01x\x7f\xff\xff\x03", 8); /* 64 KiB value */
+    for (int i = 0; i < 3; i++)
+        add_frame(&s[11], FRAME_MORE, 0, 1, zeros, sizeof zeros);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const char *why = NULL;
+        const int32_t status = send_to_script(&s[i], &why);
+        if (status != expected[i].status || strcmp(why, expected[i].why) != 0)
+            fail_msg("%zu: %d, %s", i, status, why);
+    }
+}
+
+/* ---- several addresses, authenticators ---- */
+
+static void a_dead_address_is_passed_over(void **state)
+{
+    struct grpc_sink *sink = grpc_sink_create(0);
+    const int port = grpc_sink_port(sink);
+    char endpoint[64];
+    struct fixture f;
+    (void)state;
+    snprintf(endpoint, sizeof endpoint, "ipv4:127.0.0.2:%d,127.0.0.1:%d", port, port);
+    for (uint32_t balancer = 0; balancer < 2; balancer++) {
+        open_to(&f, endpoint, balancer, NULL);
+        for (int i = 0; i < 4; i++) {
+            sl_delivery *d = delivery(&f, SL_TRACES, 1);
+            assert_int_equal(send_one(&f, d), SL_OK);
+            plugin_host_end(f.h, d, SL_FAILED, NULL);
+        }
+        close_exporter(&f);
+    }
+    grpc_sink_destroy(sink);
+}
+
+static int32_t give_token(void *self, const sl_metadata **headers, sl_error *error)
+{
+    static const sl_meta_entry one = {{(const uint8_t *)"x-test", 6}, {(const uint8_t *)"new", 3}},
+                               bad = {{(const uint8_t *)":path", 5}, {(const uint8_t *)"/", 1}};
+    static sl_metadata list = {.size = sizeof list, .n = 1};
+    int *calls = self;
+    if (++*calls == 2)
+        return sl_fail(error, SL_ERR_UNAVAILABLE, "the token cannot be read");
+    list.at = *calls == 3 ? &bad : &one;
+    *headers = &list;
+    return SL_OK;
+}
+
+static void authenticators_are_asked(void **state)
+{
+    static const int32_t statuses[] = {SL_OK, SL_ERR_UNAVAILABLE, SL_ERR_DENIED, SL_OK};
+    struct grpc_sink *sink = grpc_sink_create(0);
+    int calls = 0;
+    const sl_auth_client auth = {.size = sizeof auth, .self = &calls, .headers = give_token};
+    char endpoint[64];
+    struct fixture f;
+    (void)state;
+    snprintf(endpoint, sizeof endpoint, "127.0.0.1:%d", grpc_sink_port(sink));
+    open_to(&f, endpoint, 0, &auth);
+    for (size_t i = 0; i < 4; i++) {
+        sl_delivery *d = delivery(&f, SL_TRACES, 1);
+        assert_int_equal(send_one(&f, d), statuses[i]);
+        if (statuses[i] == SL_OK)
+            assert_string_equal(grpc_sink_seen(sink)->header, "new");
+        else
+            assert_string_equal(f.send.why, "auth");
+        plugin_host_end(f.h, d, SL_FAILED, NULL);
+    }
+    assert_int_equal(grpc_sink_seen(sink)->calls, 2);
+    assert_int_equal(f.h->metadata_unrefs, 3);
+    close_exporter(&f);
+    grpc_sink_destroy(sink);
+}
+
 static int32_t prepare(struct exporter e, sl_error *error)
 {
     struct plugin_host *h = plugin_host_create();
@@ -490,14 +717,18 @@ static int32_t prepare(struct exporter e, sl_error *error)
 
 static void endpoints(void **state)
 {
-    static const char *const good[] = {
-        "localhost:4317",  "http://collector:4317",   "dns:///collector:4317", "[::1]:4317",
-        "10.0.0.1:4317",   "dns://8.8.8.8/otel:4317", "unix:/run/otlp.sock",   "dns:otel:4317",
-        "ipv4:1.2.3.4:55", "unix:///run/otlp.sock",   "ipv6:[::1]:4317"};
-    static const char *const bad[] = {"",          "localhost",      "localhost:",      ":4317",
-                                      "http://",   "localhost:http", "localhost:70000", "unix:",
-                                      "a:1/v1",    "http://a:1/",    "::1:4317",        "[::1:4317",
-                                      "dns://a:1", "localhost:4317 "};
+    static const char *const good[] = {"localhost:4317",          "http://collector:4317",
+                                       "dns:///collector:4317",   "[::1]:4317",
+                                       "10.0.0.1:4317",           "dns://8.8.8.8/otel:4317",
+                                       "unix:/run/otlp.sock",     "dns:otel:4317",
+                                       "ipv4:1.2.3.4:55",         "unix:///run/otlp.sock",
+                                       "ipv6:[::1]:4317",         "https://a:4317",
+                                       "ipv4:1.2.3.4:1,5.6.7.8:2"};
+    static const char *const bad[] = {
+        "",          "localhost",       "localhost:",      ":4317",
+        "http://",   "localhost:http",  "localhost:70000", "unix:",
+        "a:1/v1",    "http://a:1/",     "::1:4317",        "[::1:4317",
+        "dns://a:1", "localhost:4317 ", "ipv4:1.2.3.4:1,"};
     struct plugin_host *h = plugin_host_create();
     sl_error error;
     (void)state;
@@ -505,7 +736,6 @@ static void endpoints(void **state)
         assert_int_equal(prepare(defaults(h, good[i]), &error), SL_OK);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(prepare(defaults(h, bad[i]), &error), SL_ERR_INVALID);
-    assert_int_equal(prepare(defaults(h, "https://a:4317"), &error), SL_ERR_UNSUPPORTED);
     plugin_host_destroy(h);
 }
 
@@ -519,23 +749,46 @@ static void what_is_missing_is_refused(void **state)
     sl_error error;
     struct exporter e = good;
     (void)state;
-    e.auth = &null;
+    e.middlewares = &null;
+    assert_int_equal(prepare(e, &error), SL_OK);
     e.middlewares = &empty_list;
     assert_int_equal(prepare(e, &error), SL_OK);
-    e.auth = &set;
-    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
-    assert_non_null(strstr(error.text, "a.yaml:7:5: key \"auth\""));
-    e = good;
     e.middlewares = &set;
     assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "a.yaml:7:5: key \"middlewares\""));
     e = good;
-    e.tls.certificates[2] = &set;
-    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
-    assert_non_null(strstr(error.text, "\"tls.cert_file\""));
+    e.auth.authenticator = sl_str("basicauth/none");
+    assert_int_equal(prepare(e, &error), SL_ERR_INVALID);
+    assert_non_null(strstr(error.text, "\"basicauth/none\""));
+    /* what gRPC's core cannot be told */
+    const struct {
+        uint32_t low, high;
+        int32_t status;
+    } versions[] = {{0, 0, SL_OK},
+                    {TLS_VERSION_1_2, TLS_VERSION_1_3, SL_OK},
+                    {TLS_VERSION_1_0, 0, SL_OK},
+                    {TLS_VERSION_1_3, 0, SL_ERR_UNSUPPORTED},
+                    {0, TLS_VERSION_1_2, SL_ERR_UNSUPPORTED}};
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        e = good;
+        e.tls.insecure = 0;
+        e.tls.common.min_version = versions[i].low;
+        e.tls.common.max_version = versions[i].high;
+        assert_int_equal(prepare(e, &error), versions[i].status);
+    }
+    const sl_bytes suite = sl_str("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
     e = good;
     e.tls.insecure = 0;
+    e.tls.common.cipher_suites = (sl_list){&suite, 1, sizeof suite};
     assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
-    assert_non_null(strstr(error.text, "tls.insecure: true"));
+    assert_non_null(strstr(error.text, "cipher_suites"));
+    e.tls.insecure = 1; /* plain text: nothing to be told */
+    assert_int_equal(prepare(e, &error), SL_OK);
+    e = good;
+    e.tls.insecure = 0;
+    e.tls.ca_file = sl_str("/nowhere/ca.pem");
+    assert_int_equal(prepare(e, &error), SL_ERR_IO);
+    assert_non_null(strstr(error.text, "/nowhere/ca.pem"));
     e = good;
     e.compression = COMPRESS_REFUSED; /* the first of them */
     assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
@@ -570,6 +823,9 @@ int main(void)
         cmocka_unit_test(asynchronous_sends_and_stop),
         cmocka_unit_test(black_hole_gives_everything_back),
         cmocka_unit_test(connection_cut_midway),
+        cmocka_unit_test(hostile_servers),
+        cmocka_unit_test(a_dead_address_is_passed_over),
+        cmocka_unit_test(authenticators_are_asked),
         cmocka_unit_test(endpoints),
         cmocka_unit_test(what_is_missing_is_refused),
     };

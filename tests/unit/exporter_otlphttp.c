@@ -5,6 +5,8 @@
 #include "tests/support/http_sink.h"
 #include "tests/support/plugin_host.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -28,6 +30,7 @@ struct fixture {
     struct exporter exporter;
     char endpoint[64];
     struct http_sink *sink;
+    sl_meta_entry headers[3];
     sl_send send;
 };
 
@@ -40,7 +43,8 @@ static struct exporter defaults(const struct plugin_host *h, const char *endpoin
                              .idle_conn_timeout = 90 * S};
 }
 
-static void open_on(struct fixture *f, int port, struct exporter *changed)
+static void open_with(struct fixture *f, int port, const struct exporter *changed,
+                      const sl_meta_entry *header, const sl_auth_client *auth)
 {
     sl_error error = {.size = sizeof error};
     *f = (struct fixture){.h = plugin_host_create(), .type = sluice_plugin.types[0]};
@@ -50,15 +54,24 @@ static void open_on(struct fixture *f, int port, struct exporter *changed)
     f->h->loadable = &sluice_plugin_http_loop;
     if (!f->exporter.endpoint.n)
         f->exporter.endpoint = sl_str(f->endpoint);
-    static const sl_meta_entry headers[] = {
-        {{(const uint8_t *)"X-Test", 6}, {(const uint8_t *)"a value", 7}},
-        {{(const uint8_t *)"X-Empty", 7}, {(const uint8_t *)"", 0}}};
-    f->exporter.headers = (sl_list){headers, 2, sizeof *headers};
+    const sl_meta_entry headers[] = {
+        {sl_str("X-Test"), sl_str("a value")}, {sl_str("X-Empty"), sl_str("")}, *header};
+    memcpy(f->headers, headers, sizeof headers);
+    f->exporter.headers = (sl_list){f->headers, 3, sizeof *headers};
+    f->h->extension_name = "bearertokenauth";
+    f->h->extension_id = SL_AUTH_CLIENT;
+    f->h->extension = auth;
     assert_int_equal(f->type->prepare(&f->exporter, &error), SL_OK);
     assert_int_equal(f->type->start(&f->exporter, &error), SL_OK);
 }
 
-static void open_sink(struct fixture *f, struct exporter *changed)
+static void open_on(struct fixture *f, int port, const struct exporter *changed)
+{
+    const sl_meta_entry header = {sl_str("X-Third"), sl_str("3")};
+    open_with(f, port, changed, &header, NULL);
+}
+
+static void open_sink(struct fixture *f, const struct exporter *changed)
 {
     struct http_sink *sink = http_sink_create(0);
     open_on(f, http_sink_port(sink), changed);
@@ -514,6 +527,328 @@ static void *send_large_in_thread(void *arg)
     return (void *)(intptr_t)status;
 }
 
+/* ---- names with several addresses ---- */
+
+/* "two.test" is at 127.0.0.2, where nobody listens, and at 127.0.0.1. Stands in for the C library's,
+ * also for libuv and curl. */
+__attribute__((visibility("default"))) int getaddrinfo(const char *name, const char *port,
+                                                       const struct addrinfo *hints,
+                                                       struct addrinfo **found)
+{
+    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (!name || strcmp(name, "two.test") != 0)
+        return real(name, port, hints, found);
+    const int failed = real("127.0.0.2", port, hints, found);
+    return failed ? failed : real("127.0.0.1", port, hints, &(*found)->ai_next);
+}
+
+static void a_dead_address_is_passed_over(void **state)
+{
+    struct http_sink *sink = http_sink_create(0);
+    char endpoint[64];
+    struct fixture f;
+    (void)state;
+    snprintf(endpoint, sizeof endpoint, "http://two.test:%d", http_sink_port(sink));
+    struct exporter e = defaults(NULL, endpoint);
+    open_on(&f, http_sink_port(sink), &e);
+    f.sink = sink;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(send_two(&f), SL_OK);
+    assert_non_null(strstr(http_sink_seen(sink)->head, "\r\nHost: two.test:"));
+    assert_int_equal(http_sink_seen(sink)->connections, 1);
+    close_exporter(&f);
+}
+
+/* ---- sockets of other kinds, and their number ---- */
+
+static void unix_sockets(void **state)
+{
+    char folder[] = "/tmp/sluice-unit-XXXXXX", path[64], endpoint[80];
+    struct fixture f;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/otlp.sock", folder);
+    snprintf(endpoint, sizeof endpoint, "unix://%s", path);
+    struct exporter e = defaults(NULL, endpoint);
+    open_on(&f, 0, &e);
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    assert_string_equal(f.send.why, "connection");
+    f.sink = http_sink_create_unix(path);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(send_two(&f), SL_OK);
+    assert_memory_equal(http_sink_seen(f.sink)->head, "POST /v1/traces HTTP/1.1\r\n", 26);
+    assert_non_null(strstr(http_sink_seen(f.sink)->head, "\r\nHost: localhost\r\n"));
+    assert_int_equal(http_sink_seen(f.sink)->connections, 1);
+    close_exporter(&f);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+enum { SENDERS = 8 };
+
+struct sender {
+    struct fixture *f;
+    pthread_t thread;
+    sl_delivery *d;
+    sl_send send;
+    int32_t status;
+};
+
+static void *send_its_own(void *arg)
+{
+    struct sender *s = arg;
+    s->status = (direct ? plugin_host_begin : plugin_host_send)(s->f->type, &s->f->exporter, s->d,
+                                                                &s->send);
+    return NULL;
+}
+
+static void senders_start(struct fixture *f, struct sender senders[SENDERS], int64_t within_ns)
+{
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i] = (struct sender){.f = f, .d = delivery(f, SL_TRACES, 1)};
+        senders[i].send.deadline_ns = sl_now(&f->h->host) + within_ns;
+    }
+    for (int i = 0; i < SENDERS; i++)
+        assert_int_equal(pthread_create(&senders[i].thread, NULL, send_its_own, &senders[i]), 0);
+}
+
+static void senders_end(struct fixture *f, struct sender senders[SENDERS], int32_t status)
+{
+    for (int i = 0; i < SENDERS; i++)
+        pthread_join(senders[i].thread, NULL);
+    for (int i = 0; i < SENDERS; i++) {
+        assert_int_equal(senders[i].status, status);
+        plugin_host_end(f->h, senders[i].d, SL_FAILED, NULL);
+    }
+}
+
+static void send_many(struct fixture *f)
+{
+    struct sender senders[SENDERS];
+    senders_start(f, senders, 20 * S);
+    senders_end(f, senders, SL_OK);
+}
+
+static void connections_are_limited(void **state)
+{
+    static const uint32_t limits[] = {1, 3};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct exporter e = defaults(NULL, "");
+        struct fixture f;
+        e.max_conns_per_host = limits[i];
+        open_sink(&f, &e);
+        for (int k = 0; k < 5; k++)
+            send_many(&f);
+        assert_in_range(http_sink_seen(f.sink)->at_one_time, 1, limits[i]);
+        assert_int_equal(http_sink_seen(f.sink)->requests, 5 * SENDERS);
+        close_exporter(&f);
+    }
+}
+
+/* All wait for one connection whose answer does not come. */
+static void waiting_for_a_connection_ends(void **state)
+{
+    struct exporter e = defaults(NULL, "");
+    struct sender senders[SENDERS];
+    struct fixture f;
+    (void)state;
+    e.max_conns_per_host = 1;
+    open_sink(&f, &e);
+    http_sink_script(f.sink, (struct http_sink_answer){.bytes = sl_slice("", 0)});
+    senders_start(&f, senders, S / 5);
+    senders_end(&f, senders, SL_ERR_TIMEOUT);
+    for (int i = 0; i < SENDERS; i++)
+        assert_string_equal(senders[i].send.why, "timeout");
+    senders_start(&f, senders, 60 * S);
+    f.type->stop(&f.exporter);
+    senders_end(&f, senders, SL_ERR_SHUTDOWN);
+    close_exporter(&f);
+}
+
+static void idle_connections_are_limited(void **state)
+{
+    struct exporter e = defaults(NULL, "");
+    struct fixture f;
+    (void)state;
+    e.max_idle_conns = 100;
+    e.max_idle_conns_per_host = 1;
+    open_sink(&f, &e);
+    assert_int_equal(exporter_idle_max(&e), 1);
+    for (int i = 0; i < 4; i++) { /* one is kept, and used again */
+        send_many(&f);
+        const uint32_t before = http_sink_seen(f.sink)->connections;
+        assert_int_equal(send_two(&f), SL_OK);
+        assert_int_equal(http_sink_seen(f.sink)->connections, before);
+    }
+    close_exporter(&f);
+    e.max_idle_conns = 0;
+    e.max_idle_conns_per_host = 0;
+    assert_int_equal(exporter_idle_max(&e), 0);
+    e.max_idle_conns = 5;
+    assert_int_equal(exporter_idle_max(&e), 5);
+}
+
+/* ---- authenticators ---- */
+
+static _Atomic int token;
+
+static int32_t give_token(void *self, const sl_metadata **headers, sl_error *error)
+{
+    static const sl_meta_entry one = {{(const uint8_t *)"authorization", 13},
+                                      {(const uint8_t *)"Bearer new", 10}};
+    static const sl_metadata list = {.size = sizeof list, .n = 1, .at = &one};
+    (void)self;
+    if (atomic_fetch_add(&token, 1) == 1)
+        return sl_fail(error, SL_ERR_UNAVAILABLE, "the token cannot be read");
+    *headers = &list;
+    return SL_OK;
+}
+
+static void authenticators_are_asked(void **state)
+{
+    static const sl_auth_client table = {.size = sizeof table, .headers = give_token};
+    static const sl_meta_entry old = {{(const uint8_t *)"Authorization", 13},
+                                      {(const uint8_t *)"Basic old", 9}};
+    struct exporter e = defaults(NULL, "");
+    struct fixture f;
+    (void)state;
+    atomic_store(&token, 0);
+    e.auth.authenticator = sl_str("bearertokenauth");
+    struct http_sink *sink = http_sink_create(0);
+    open_with(&f, http_sink_port(sink), &e, &old, &table);
+    f.sink = sink;
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_non_null(strstr(http_sink_seen(f.sink)->head, "\r\nauthorization: Bearer new\r\n"));
+    assert_null(strstr(http_sink_seen(f.sink)->head, "Basic old"));
+    assert_int_equal(send_two(&f), SL_ERR_UNAVAILABLE);
+    assert_string_equal(f.send.why, "auth");
+    assert_int_equal(http_sink_seen(f.sink)->requests, 1);
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_int_equal(f.h->metadata_unrefs, 2);
+    close_exporter(&f);
+}
+
+static void cookies_are_kept_where_wanted(void **state)
+{
+    (void)state;
+    for (int wanted = 0; wanted <= 1; wanted++) {
+        struct exporter e = defaults(NULL, "");
+        struct fixture f;
+        e.cookies.enabled = (uint8_t)wanted;
+        open_sink(&f, &e);
+        if (wanted) /* curl's business */
+            assert_null(f.type->interface_of(&f.exporter, SL_ASYNC_SEND));
+        answer(&f, "HTTP/1.1 200 OK\r\nSet-Cookie: node=7\r\nContent-Length: 0\r\n\r\n");
+        for (int i = 0; i < 2; i++) {
+            sl_delivery *d = delivery(&f, SL_TRACES, 1);
+            assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_OK);
+            plugin_host_end(f.h, d, SL_FAILED, NULL);
+        }
+        assert_int_equal(strstr(http_sink_seen(f.sink)->head, "\r\nCookie: node=7\r\n") != NULL,
+                         wanted);
+        close_exporter(&f);
+    }
+}
+
+/* ---- answers in other forms ---- */
+
+static void answer_bytes(struct fixture *f, const char *head, sl_bytes body)
+{
+    char *text = malloc(1000 + body.n);
+    const int n = snprintf(text, 1000, "%sContent-Length: %zu\r\n\r\n", head, body.n);
+    memcpy(text + n, body.p, body.n);
+    http_sink_script(f->sink,
+                     (struct http_sink_answer){.bytes = sl_slice(text, (size_t)n + body.n)});
+    free(text);
+}
+
+static void json_answers(void **state)
+{
+    static const char head[] = "HTTP/1.1 %s\r\nContent-Type: application/json; charset=utf-8\r\n";
+    static const struct {
+        const char *status, *body;
+        int32_t result;
+        uint32_t rejected;
+        const char *text;
+    } cases[] = {
+        {"200 OK", "{}", SL_OK, 0, NULL},
+        {"200 OK", "{\"partialSuccess\":{}}", SL_OK, 0, NULL},
+        {"200 OK", "{\"partialSuccess\":{\"rejectedSpans\":\"1\",\"errorMessage\":\"too old\"}}",
+         SL_OK, 1, "rejected 1 of 2 items: too old"},
+        {"200 OK", "{\"partial_success\":{\"rejected_spans\":7}}", SL_OK, 2, "rejected 2 of 2"},
+        {"200 OK", "{\"partialSuccess\":", SL_OK, 0, "cannot be read"},
+        {"400 No", "{\"code\":3,\"message\":\"no such tenant\"}", SL_ERR_INVALID, 0,
+         ": no such tenant"},
+        {"503 No", "not JSON", SL_ERR_UNAVAILABLE, 0, ": not JSON"},
+    };
+    struct fixture f;
+    uint32_t rejected = 0;
+    (void)state;
+    open_sink(&f, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        snprintf(text, sizeof text, head, cases[i].status);
+        answer_bytes(&f, text, sl_str(cases[i].body));
+        assert_int_equal(send_two(&f), cases[i].result);
+        rejected += cases[i].rejected;
+        assert_int_equal(plugin_host_count(f.h, SL_REJECTED) -
+                             (cases[i].result == SL_ERR_INVALID ? 2 : 0),
+                         rejected);
+        if (cases[i].result == SL_ERR_INVALID)
+            rejected += 2;
+        if (cases[i].text)
+            assert_non_null(
+                strstr(cases[i].result == SL_OK ? f.h->log : f.send.error.text, cases[i].text));
+    }
+    close_exporter(&f);
+}
+
+/* Nobody asked for it, but some servers compress whatever they say. */
+static void compressed_answers(void **state)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
+                             "Content-Encoding: gzip\r\n";
+    static uint8_t zeros[CLIENT_RESPONSE_MAX + 1];
+    struct packer *p = packer_create(PACK_GZIP, 9);
+    struct pack_buffer packed = {0};
+    struct fixture f;
+    uint8_t at[256];
+    size_t n;
+    (void)state;
+    open_sink(&f, NULL);
+    const struct otlp_response one = {1, sl_str("too late")};
+    assert_int_equal(otlp_response_encode(&one, at, sizeof at, &n), SL_OK);
+    sl_bytes plain = sl_slice(at, n);
+    assert_int_equal(packer_pack(p, &plain, 1, SIZE_MAX, &packed), SL_OK);
+    answer_bytes(&f, ok, sl_slice(packed.at, packed.n));
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_int_equal(plugin_host_count(f.h, SL_REJECTED), 1);
+    answer_bytes(&f, ok, sl_slice(packed.at, packed.n - 1));
+    assert_int_equal(send_two(&f), SL_OK);
+    answer_bytes(&f,
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
+                 "Content-Encoding: br\r\n",
+                 plain);
+    assert_int_equal(send_two(&f), SL_OK);
+    plain = sl_slice(zeros, sizeof zeros); /* a bomb */
+    assert_int_equal(packer_pack(p, &plain, 1, SIZE_MAX, &packed), SL_OK);
+    answer_bytes(&f, ok, sl_slice(packed.at, packed.n));
+    assert_int_equal(send_two(&f), SL_OK);
+    assert_int_equal(plugin_host_count(f.h, SL_REJECTED), 1);
+    assert_int_equal(plugin_host_count(f.h, SL_DELIVERED), 7);
+    assert_non_null(strstr(f.h->log, "its answer cannot be read"));
+    answer_bytes(&f, "HTTP/1.1 400 No\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n",
+                 plain.n ? sl_str("\x1f\x8b") : plain);
+    assert_int_equal(send_two(&f), SL_ERR_INVALID);
+    assert_non_null(strstr(f.send.error.text, "its text is compressed"));
+    packer_destroy(p);
+    pack_buffer_deinit(&packed);
+    close_exporter(&f);
+}
+
 static void stop_ends_a_send(void **state)
 {
     struct fixture f;
@@ -679,8 +1014,11 @@ static void what_is_missing_is_refused(void **state)
     } endpoints[] = {{"http://a", SL_OK},
                      {"http://a:4318/", SL_OK},
                      {"http://[::1]:4318/x?y=z", SL_OK},
-                     {"https://a:4318", SL_ERR_UNSUPPORTED},
+                     {"https://a:4318", SL_OK},
+                     {"unix:///run/otlp.sock", SL_OK},
+                     {"unix:otlp.sock", SL_ERR_INVALID},
                      {"http://me:secret@a", SL_ERR_UNSUPPORTED},
+                     {"http://me:secret@a:b/?secret", SL_ERR_INVALID},
                      {"a:4318", SL_ERR_INVALID},
                      {"ftp://a", SL_ERR_INVALID},
                      {"http://a:b", SL_ERR_INVALID},
@@ -693,14 +1031,17 @@ static void what_is_missing_is_refused(void **state)
         assert_int_equal(prepare(defaults(h, endpoints[i].endpoint), &error), endpoints[i].status);
         assert_null(strstr(error.text, "secret"));
     }
-    const sl_raw **raws[] = {&e.proxy_url, &e.auth, &e.cookies, &e.middlewares,
-                             &e.tls.certificates[0]};
-    for (size_t i = 0; i < sizeof raws / sizeof *raws; i++) {
-        e = good;
-        *raws[i] = &set;
-        assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
-        assert_non_null(strstr(error.text, "a.yaml:7:5: key \""));
-    }
+    e.middlewares = &set;
+    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "a.yaml:7:5: key \""));
+    e = good;
+    e.auth.authenticator = sl_str("basicauth/none");
+    assert_int_equal(prepare(e, &error), SL_ERR_INVALID);
+    assert_non_null(strstr(error.text, "\"basicauth/none\""));
+    e = good;
+    e.proxy_url = sl_str("https://me:secret@proxy:3128");
+    assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
+    assert_null(strstr(error.text, "secret"));
     e = good;
     e.compression = COMPRESS_REFUSED;
     assert_int_equal(prepare(e, &error), SL_ERR_UNSUPPORTED);
@@ -744,6 +1085,15 @@ int main(void)
         cmocka_unit_test(connections_are_not_kept),
         cmocka_unit_test(many_at_once_and_stop),
         cmocka_unit_test(refused_midway),
+        cmocka_unit_test(a_dead_address_is_passed_over),
+        cmocka_unit_test(unix_sockets),
+        cmocka_unit_test(connections_are_limited),
+        cmocka_unit_test(waiting_for_a_connection_ends),
+        cmocka_unit_test(idle_connections_are_limited),
+        cmocka_unit_test(authenticators_are_asked),
+        cmocka_unit_test(cookies_are_kept_where_wanted),
+        cmocka_unit_test(json_answers),
+        cmocka_unit_test(compressed_answers),
         cmocka_unit_test(what_is_missing_is_refused),
     };
     const int failed = cmocka_run_group_tests_name("through libcurl", tests, NULL, NULL);

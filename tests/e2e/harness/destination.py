@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections import deque
 from concurrent import futures
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from . import zstd
 from .otlp import SIGNALS
 from .waiting import free_port, wait_until
 
@@ -95,14 +97,18 @@ class _Methods(grpc.GenericRpcHandler):
 
 
 class GrpcDestination(Destination):
-    def __init__(self):
+    """`credentials`: grpc.ServerCredentials, or in plain text. `endpoint`: such as unix:/path."""
+
+    def __init__(self, credentials=None, endpoint=None, port=None):
         super().__init__()
-        self.port = free_port()
-        self.endpoint = f"127.0.0.1:{self.port}"
+        self.port = port or free_port()
+        self.endpoint = endpoint or f"127.0.0.1:{self.port}"
         self._server = grpc.server(
             futures.ThreadPoolExecutor(32), handlers=(_Methods(self),),
             options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
-        if self._server.add_insecure_port(self.endpoint) != self.port:
+        bound = (self._server.add_secure_port(self.endpoint, credentials) if credentials
+                 else self._server.add_insecure_port(self.endpoint))
+        if not bound:
             raise RuntimeError(f"cannot listen on {self.endpoint}")
         self._server.start()
 
@@ -129,7 +135,11 @@ class GrpcDestination(Destination):
 
     def close(self):
         self.release()
-        self._server.stop(None)
+        self._server.stop(None).wait()
+
+
+UNPACK = {None: bytes, "gzip": gzip.decompress, "zlib": zlib.decompress,
+          "deflate": zlib.decompress, "zstd": zstd.decompress}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -151,7 +161,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         wire = self._body()
-        body = gzip.decompress(wire) if self.headers.get("Content-Encoding") == "gzip" else wire
+        body = UNPACK[self.headers.get("Content-Encoding")](wire)
         headers = {k.lower(): v for k, v in self.headers.items()}
         owner = self.server.owner
         reply = owner._take(Request(self._signals.get(self.path, ""), body, time.monotonic(),
@@ -178,17 +188,31 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 64
     daemon_threads = True
 
+    context = None
+
+    def finish_request(self, request, client_address):
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(10)
+        with self.context.wrap_socket(request, server_side=True) as secure:
+            secure.settimeout(None)
+            super().finish_request(secure, client_address)
+
     def handle_error(self, request, client_address):
         """A connection that broke is for the test to find out about."""
 
 
 class HttpDestination(Destination):
-    def __init__(self):
+    """`context`: an ssl.SSLContext of a server, or in plain text."""
+
+    def __init__(self, context=None, port=None):
         super().__init__()
-        self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.port = port or free_port()
+        self.endpoint = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
         self._server = _Server(("127.0.0.1", self.port), _Handler)
         self._server.owner = self
+        self._server.context = context
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
