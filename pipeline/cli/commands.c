@@ -1,6 +1,6 @@
-/* The commands: run, validate, components, print-config, version; and the table of all. */
+/* The commands: run, validate, components, config, print-config, version; and the table of all. */
 #include "pipeline/cli/components.h"
-#include "pipeline/cli/options.h"
+#include "pipeline/cli/schema.h"
 #include "pipeline/config/print.h"
 #include "pipeline/graph/graph.h"
 #include <uv.h>
@@ -76,6 +76,15 @@ static int components(const struct cli_command *c, int argc, char **argv)
     return components_print(&v);
 }
 
+static int config(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (!cli_read(c, argc, argv, &v, &code))
+        return code;
+    return config_describe(&v);
+}
+
 static int print_config(const struct cli_command *c, int argc, char **argv)
 {
     struct cli_values v;
@@ -110,8 +119,9 @@ static int version(const struct cli_command *c, int argc, char **argv)
 
 static const struct cli_option *const run_options[] = {
     &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_feature_gates, NULL};
-static const struct cli_option *const components_options[] = {&cli_plugins, &cli_format, &cli_json,
+static const struct cli_option *const components_options[] = {&cli_plugins, &cli_form, &cli_json,
                                                               NULL};
+static const struct cli_option *const config_options[] = {&cli_plugins, NULL};
 static const struct cli_option *const print_options[] = {
     &cli_config,     &cli_set,      &cli_plugins,       &cli_format,
     &cli_unredacted, &cli_validate, &cli_feature_gates, NULL};
@@ -136,6 +146,13 @@ const struct cli_command cli_commands[] = {
      .summary = "List the installed components, or describe one with all its keys.",
      .options = components_options,
      .run = components},
+    {.name = "config",
+     .arguments = "schema|service",
+     .summary = "Print the JSON Schema of configuration files, for editors.",
+     .help = "schema: of a whole file with every installed component, for the YAML support of an "
+             "editor.\nservice: the keys of the section service, as Markdown.",
+     .options = config_options,
+     .run = config},
     {.name = "print-config",
      .summary = "Print the configuration as it is after merging, with secrets left out.",
      .options = print_options,

@@ -1,38 +1,15 @@
-/* Describing components. The list comes from the files' sections, so that no foreign code runs; one
- * component's keys are in its table, for which its plugin is loaded, in a child process. */
+/* Describing components, for a terminal, for the reference and for editors; and print-config, which
+ * asks their tables what is secret. Main thread. */
 #include "pipeline/cli/components.h"
-#include "pipeline/cli/options.h"
+#include "pipeline/cli/installed.h"
 #include "pipeline/config/describe.h"
 #include "pipeline/config/print.h"
 #include "pipeline/graph/build.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/plugins/loader.h"
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static const uint32_t kinds[] = {SL_KIND_receiver,  SL_KIND_processor, SL_KIND_exporter,
-                                 SL_KIND_connector, SL_KIND_extension, SL_KIND_codec};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static struct plugin_registry *scan(const struct cli_values *v)
-{
-    struct plugin_registry *r = plugin_registry_create();
-    sl_error error = {.size = sizeof error};
-    char path[4096];
-    int32_t status = r ? SL_OK : SL_ERR_NOMEM;
-    for (uint32_t i = 0; i < v->n_plugins && status == SL_OK; i++)
-        status = plugin_registry_scan(r, v->plugins[i], &error);
-    if (!v->n_plugins && status == SL_OK)
-        status = plugin_directory_default(SLUICE_PLUGIN_DIRECTORY, path, sizeof path, &error);
-    if (!v->n_plugins && status == SL_OK)
-        status = plugin_registry_scan(r, path, &error);
-    if (status == SL_OK)
-        return r;
-    (void)fprintf(stderr, "sluice: %s\n", error.text[0] ? error.text : "no memory");
-    plugin_registry_destroy(r);
-    return NULL;
-}
+enum format { FORMAT_TEXT, FORMAT_MARKDOWN, FORMAT_SCHEMA };
 
 static void list(const struct plugin_registry *r)
 {
@@ -40,15 +17,15 @@ static void list(const struct plugin_registry *r)
         "buildinfo:\n  command: sluice\n  description: Sluice, an OpenTelemetry collector\n"
         "  version: %s\n",
         SLUICE_VERSION);
-    for (uint32_t k = 0; k < KINDS; k++) {
+    for (uint32_t k = 0; k < INSTALLED_KINDS; k++) {
         bool first = true;
         for (uint32_t i = 0; i < plugin_registry_files(r); i++) {
             const struct plugin_file *f = plugin_registry_at(r, i);
             for (uint32_t t = 0; t < f->n_types; t++) {
-                if (f->types[t].kind != kinds[k])
+                if (f->types[t].kind != installed_kinds[k])
                     continue;
                 if (first)
-                    (void)printf("%s:\n", service_section_name(kinds[k]));
+                    (void)printf("%s:\n", service_section_name(installed_kinds[k]));
                 first = false;
                 (void)printf("  - name: %s\n    plugin: %s\n", f->types[t].name, f->path);
             }
@@ -79,106 +56,84 @@ static void print_signals(const char *label, uint32_t mask)
     (void)printf("\n");
 }
 
-/* The component's own keys, and those that the host gives every exporter like it. */
-static void describe_keys(const sl_type *type, bool json)
+static void describe_as_text(const struct plugin_file *file, const sl_type *type,
+                             const char *version, const sl_field *fields)
 {
-    struct config_part parts[3];
-    uint32_t n = 0;
-    if (type->kind == SL_KIND_exporter)
-        exporter_config_parts(type, parts, &n);
-    if (json) {
-        const sl_field *tables[4] = {type->fields};
-        for (uint32_t i = 0; i < n; i++)
-            tables[1 + i] = parts[i].fields;
-        uint32_t fields = 0;
-        for (uint32_t t = 0; t <= n; t++)
-            for (const sl_field *f = tables[t]; f && f->key; f++)
-                fields++;
-        sl_field *all = calloc(fields + 1, sizeof *all);
-        uint32_t at = 0;
-        for (uint32_t t = 0; all && t <= n; t++)
-            for (const sl_field *f = tables[t]; f && f->key; f++)
-                all[at++] = *f;
-        if (all)
-            (void)describe_json_schema(stdout, all, type->name);
-        free(all);
-        return;
-    }
+    (void)printf("%s \"%s\"\n", service_kind_name(type->kind), type->name);
+    for (const char *const *a = type->aliases; a && *a; a++)
+        (void)printf("also called: %s\n", *a);
+    print_signals(type->kind == SL_KIND_connector ? "takes: " : "signals: ", type->signals);
+    if (type->kind == SL_KIND_connector)
+        print_signals("gives: ", type->signals_out ? type->signals_out : type->signals);
+    (void)printf("stability: %s\nplugin: %s, version %s\n", stability_name(type->stability),
+                 file->path, version);
+    if (type->help)
+        (void)printf("\n%s\n", type->help);
     (void)printf("\nKeys:\n");
-    if (type->fields && type->fields->key)
-        (void)describe_text(stdout, type->fields);
-    else if (!n)
+    if (fields->key)
+        (void)describe_text(stdout, fields);
+    else
         (void)printf("  none\n");
-    for (uint32_t i = 0; i < n; i++)
-        (void)describe_text(stdout, parts[i].fields);
 }
 
-static void describe(const struct plugin_file *file, const sl_type *type, const char *version,
-                     bool json)
+static void describe_as_markdown(const sl_type *type, const sl_field *fields)
 {
-    if (!json) {
-        (void)printf("%s \"%s\"\n", service_kind_name(type->kind), type->name);
-        for (const char *const *a = type->aliases; a && *a; a++)
-            (void)printf("also called: %s\n", *a);
-        print_signals(type->kind == SL_KIND_connector ? "takes: " : "signals: ", type->signals);
+    (void)printf("# %s `%s`\n\n", service_kind_name(type->kind), type->name);
+    if (type->help)
+        (void)printf("%s\n\n", type->help);
+    for (const char *const *a = type->aliases; a && *a; a++)
+        (void)printf("- also called: `%s`\n", *a);
+    if (type->signals) {
+        print_signals(type->kind == SL_KIND_connector ? "- takes: " : "- signals: ", type->signals);
         if (type->kind == SL_KIND_connector)
-            print_signals("gives: ", type->signals_out ? type->signals_out : type->signals);
-        (void)printf("stability: %s\nplugin: %s, version %s\n", stability_name(type->stability),
-                     file->path, version);
-        if (type->help)
-            (void)printf("\n%s\n", type->help);
+            print_signals("- gives: ", type->signals_out ? type->signals_out : type->signals);
     }
-    describe_keys(type, json);
+    (void)printf("- stability: %s\n\n## Keys\n\n", stability_name(type->stability));
+    if (fields->key)
+        (void)describe_markdown(stdout, fields);
+    else
+        (void)printf("It has none.\n");
 }
 
-static int describe_in_child(const struct plugin_file *file, uint32_t kind, const char *name,
-                             bool json)
+static int describe(const struct plugin_file *file, const sl_type *type, const char *version,
+                    const char *name, void *format)
 {
-    sl_error error = {.size = sizeof error};
-    const struct plugin *plugin;
-    struct plugin_loader *loader = plugin_loader_create();
-    if (!loader || plugin_load(loader, file->path, &plugin, &error) != SL_OK) {
-        (void)fprintf(stderr, "sluice: %s\n", error.text);
+    sl_field *fields = installed_fields(type);
+    (void)name;
+    if (!fields)
         return CLI_FAILED;
+    switch (*(const enum format *)format) {
+    case FORMAT_TEXT:
+        describe_as_text(file, type, version, fields);
+        break;
+    case FORMAT_MARKDOWN:
+        describe_as_markdown(type, fields);
+        break;
+    case FORMAT_SCHEMA:
+        (void)describe_json_schema(stdout, fields, type->name);
+        break;
     }
-    const sl_type *type = plugin_type(plugin, kind, sl_str(name), 0);
-    if (!type) {
-        (void)fprintf(stderr, "sluice: %s promises %s \"%s\" and does not have it\n", file->path,
-                      service_kind_name(kind), name);
-        return CLI_FAILED;
-    }
-    describe(file, type, plugin->version, json);
-    plugin_loader_destroy(loader);
+    free(fields);
     return CLI_OK;
 }
 
-static int describe_named(const struct plugin_registry *r, const char *argument, bool json)
+static int describe_named(const struct plugin_registry *r, const char *argument, enum format format)
 {
     const char *colon = strchr(argument, ':');
     const char *name = colon ? colon + 1 : argument;
     int code = CLI_FAILED;
     bool found = false;
-    for (uint32_t k = 0; k < KINDS; k++) {
-        const char *kind = service_kind_name(kinds[k]);
+    for (uint32_t k = 0; k < INSTALLED_KINDS; k++) {
+        const char *kind = service_kind_name(installed_kinds[k]);
         if (colon &&
             (strlen(kind) != (size_t)(colon - argument) || strncmp(kind, argument, strlen(kind))))
             continue;
         const struct plugin_file *f = NULL;
-        while ((f = plugin_registry_next(r, kinds[k], sl_str(name), f))) {
-            if (found && !json)
+        while ((f = plugin_registry_next(r, installed_kinds[k], sl_str(name), f))) {
+            if (found && format != FORMAT_SCHEMA)
                 (void)printf("\n");
             found = true;
-            (void)fflush(stdout);
-            const pid_t child = fork();
-            if (child == 0) {
-                _exit(cli_flush_output(describe_in_child(f, kinds[k], name, json)));
-            }
-            int status = 0;
-            if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) {
-                (void)fprintf(stderr, "sluice: loading %s ended a process\n", f->path);
-                return CLI_FAILED;
-            }
-            code = WEXITSTATUS(status);
+            code = installed_describe(f, installed_kinds[k], name, describe, &format);
             if (code)
                 return code;
         }
@@ -191,14 +146,22 @@ static int describe_named(const struct plugin_registry *r, const char *argument,
 
 int components_print(const struct cli_values *v)
 {
-    struct plugin_registry *r = scan(v);
+    enum format format = v->json ? FORMAT_SCHEMA : FORMAT_TEXT;
+    if (v->format && !strcmp(v->format, "markdown"))
+        format = FORMAT_MARKDOWN;
+    else if (v->format && strcmp(v->format, "text")) {
+        (void)fprintf(stderr, "sluice components: unknown format \"%s\"; use text or markdown\n",
+                      v->format);
+        return CLI_USAGE;
+    }
+    struct plugin_registry *r = installed_scan(v);
     int code = CLI_OK;
     if (!r)
         return CLI_FAILED;
     if (!v->n_arguments)
         list(r);
     for (uint32_t i = 0; i < v->n_arguments && code == CLI_OK; i++)
-        code = describe_named(r, v->arguments[i], v->json);
+        code = describe_named(r, v->arguments[i], format);
     plugin_registry_destroy(r);
     return code;
 }
@@ -220,8 +183,8 @@ static bool is_secret(void *user, const struct config_node *node)
     while (entry->parent->parent && entry->parent->parent->parent)
         entry = entry->parent;
     section = entry->parent;
-    for (uint32_t k = 0; k < KINDS - 1; k++) {
-        if (!sl_eq(section->key, sl_str(service_section_name(kinds[k]))))
+    for (uint32_t k = 0; k < INSTALLED_KINDS - 1; k++) {
+        if (!sl_eq(section->key, sl_str(service_section_name(installed_kinds[k]))))
             continue;
         sl_bytes name = entry->key;
         const uint8_t *slash = name.n ? memchr(name.p, '/', name.n) : NULL;
@@ -230,10 +193,10 @@ static bool is_secret(void *user, const struct config_node *node)
         const struct plugin_file *file;
         const struct plugin *plugin;
         sl_error error = {.size = sizeof error};
-        if (plugin_registry_find(s->registry, kinds[k], name, &file, &error) != SL_OK ||
+        if (plugin_registry_find(s->registry, installed_kinds[k], name, &file, &error) != SL_OK ||
             plugin_load(s->loader, file->path, &plugin, &error) != SL_OK)
             return true;
-        const sl_type *type = plugin_type(plugin, kinds[k], name, 0);
+        const sl_type *type = plugin_type(plugin, installed_kinds[k], name, 0);
         if (!type)
             return true;
         struct config_part parts[3];
@@ -259,7 +222,7 @@ int config_print(const struct cli_values *v)
     const int32_t status = sources_load(&options.sources, &tree, &d);
     diagnostics_print(&d, stderr, false);
     if (status == SL_OK) {
-        struct secrets s = {.registry = scan(v), .loader = plugin_loader_create()};
+        struct secrets s = {.registry = installed_scan(v), .loader = plugin_loader_create()};
         const bool json = v->format && !strcmp(v->format, "json");
         if (s.registry && s.loader) {
             config_is_secret filter = v->unredacted ? NULL : is_secret;

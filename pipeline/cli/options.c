@@ -15,6 +15,7 @@ const struct cli_option cli_plugins = {
 const struct cli_option cli_state = {"--state", NULL, "DIR",
                                      "Directory for what components keep between runs."};
 const struct cli_option cli_format = {"--format", NULL, "FORMAT", "yaml (default) or json."};
+const struct cli_option cli_form = {"--format", NULL, "FORMAT", "text (default) or markdown."};
 const struct cli_option cli_unredacted = {"--unredacted", NULL, NULL,
                                           "Show secrets instead of [REDACTED]."};
 const struct cli_option cli_json = {"--json", NULL, NULL,
@@ -56,7 +57,7 @@ static bool take(const struct cli_option *o, const char *value, struct cli_value
         return add(v->plugins, &v->n_plugins, value);
     if (o == &cli_state)
         v->state = value;
-    else if (o == &cli_format)
+    else if (o == &cli_format || o == &cli_form)
         v->format = value;
     else if (o == &cli_unredacted)
         v->unredacted = true;

@@ -50,5 +50,7 @@ void cli_print_usage(FILE *);
 /* What a process should exit with that was about to exit with `code`: CLI_FAILED, after saying so,
  * where a full disk or a closed pipe did not take its output. */
 int cli_flush_output(int code);
+/* Of `sluice components`. */
+extern const struct cli_option cli_form;
 void cli_service_options(const struct cli_values *, struct service_options *);
 #endif

@@ -30,7 +30,7 @@ static void print_facts(FILE *out, const struct table_item *item)
     const sl_field *f = item->field;
     (void)fputs(has_names(item) ? "one of " : table_type_name(item), out);
     for (uint32_t i = 0; has_names(item) && f->names[i]; i++)
-        (void)fprintf(out, "%s%s", i ? ", " : "", f->names[i]);
+        (void)fprintf(out, "%s%s", i ? ", " : "", *f->names[i] ? f->names[i] : "\"\"");
     if (bind_bounds(f, bounds)[0])
         (void)fprintf(out, " %s", bounds);
     else if (f->unit)
@@ -161,7 +161,7 @@ int32_t describe_markdown(FILE *out, const sl_field *fields)
         (void)fprintf(out, "| `%s%s%s` | ", path, *path ? "." : "", item.key);
         (void)fputs(has_names(&item) ? "" : table_type_name(&item), out);
         for (uint32_t i = 0; has_names(&item) && f->names[i]; i++)
-            (void)fprintf(out, "%s`%s`", i ? ", " : "", f->names[i]);
+            (void)fprintf(out, "%s`%s`", i ? ", " : "", *f->names[i] ? f->names[i] : "\"\"");
         if (bind_bounds(f, bounds)[0])
             (void)fprintf(out, " %s", bounds);
         else if (f->unit)

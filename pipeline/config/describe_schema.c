@@ -1,5 +1,7 @@
-/* A field table as JSON Schema (2020-12), for editors. A struct that contains itself refers to the
- * place where it stands first. Control thread only. */
+/* A field table as JSON Schema, for editors: draft-07, which the YAML support of VS Code and of
+ * JetBrains' programs reads best. Wherever a value may stand, so may a text with ${...} in it: the
+ * pattern beside a type only speaks of texts. A struct that contains itself refers to the place
+ * where it stands first. Control thread only. */
 #include "pipeline/config/bind_internal.h"
 #include "pipeline/config/describe.h"
 #include "pipeline/config/describe_walk.h"
@@ -8,9 +10,9 @@
 #include <math.h>
 
 /* JSON pointers: ~ and / are written ~0 and ~1, and the whole stands in a URI fragment. */
-static void print_pointer(FILE *out, const struct table_walk *w, uint32_t frames)
+static void print_pointer(FILE *out, const char *base, const struct table_walk *w, uint32_t frames)
 {
-    (void)fputs("\"#", out);
+    (void)fprintf(out, "\"#%s", base);
     for (uint32_t i = 1; i <= frames; i++) {
         const struct table_frame *f = &w->frames[i];
         if (f->inlined)
@@ -44,47 +46,66 @@ static void print_number(FILE *out, const sl_field *f, const char *key, sl_numbe
     }
 }
 
+#define SUBSTITUTED "[$][{]"
+#define OR_SUBSTITUTED ",\"string\",\"null\"],\"pattern\":\"" SUBSTITUTED "\""
+#define DURATION "^[-+]?(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|\xc2\xb5s|ms|s|m|h))+$"
+#define SIZE "^ *[0-9]+([.][0-9]*)? *([KMGT]i?B?|kB|B)?$"
+#define SCALAR "{\"type\":[\"string\",\"number\",\"boolean\",\"null\"]}"
+
 static void print_type(FILE *out, const struct table_item *item)
 {
     const sl_field *f = item->field;
     switch (item->tag ? (uint32_t)SL_FIELD_ENUM : f->kind) {
     case SL_FIELD_BOOL:
-        (void)fputs("\"type\":[\"boolean\",\"null\"]", out);
+        (void)fputs("\"type\":[\"boolean\"" OR_SUBSTITUTED, out);
         break;
     case SL_FIELD_U32:
     case SL_FIELD_U64:
     case SL_FIELD_I64:
-        (void)fputs("\"type\":[\"integer\",\"null\"]", out);
+        (void)fputs("\"type\":[\"integer\"" OR_SUBSTITUTED, out);
         break;
     case SL_FIELD_F64:
-        (void)fputs("\"type\":[\"number\",\"null\"]", out);
+        (void)fputs("\"type\":[\"number\"" OR_SUBSTITUTED, out);
         break;
     case SL_FIELD_TEXT:
         (void)fputs("\"type\":[\"string\",\"number\",\"boolean\",\"null\"]", out);
         break;
     case SL_FIELD_DURATION:
-        (void)fputs("\"type\":[\"string\",\"integer\",\"null\"],\"pattern\":"
-                    "\"^[-+]?(0|([0-9]+(\\\\.[0-9]*)?|\\\\.[0-9]+)(ns|us|\xc2\xb5s|ms|s|m|h))+$\"",
+        (void)fputs("\"type\":[\"string\",\"integer\",\"null\"],\"pattern\":\"" SUBSTITUTED
+                    "|" DURATION "\"",
                     out);
         break;
     case SL_FIELD_SIZE:
-        (void)fputs("\"type\":[\"string\",\"integer\",\"null\"]", out);
-        break;
-    case SL_FIELD_ENUM:
-        (void)fputs("\"enum\":[", out);
-        for (uint32_t i = 0; f->names[i]; i++) {
-            (void)fputs(i ? "," : "", out);
-            print_quoted(out, sl_str(f->names[i]));
-        }
-        (void)fputs(f->flags & SL_REQUIRED ? "]" : ",null]", out);
-        break;
-    case SL_FIELD_TEXTS:
-        (void)fputs("\"type\":[\"array\",\"string\",\"null\"],\"items\":{\"type\":[\"string\","
-                    "\"number\",\"boolean\"]}",
+        (void)fputs("\"type\":[\"string\",\"integer\",\"null\"],\"pattern\":\"" SUBSTITUTED "|" SIZE
+                    "\",\"minimum\":0",
                     out);
         break;
+    case SL_FIELD_ENUM:
+        (void)fputs("\"anyOf\":[{\"enum\":[", out);
+        for (uint32_t i = 0; f->names[i]; i++) {
+            const enum scalar_type type = scalar_type(sl_str(f->names[i]));
+            (void)fputs(i ? "," : "", out);
+            print_quoted(out, sl_str(f->names[i]));
+            if (type == SCALAR_INT || type == SCALAR_FLOAT) /* 1.2 without quotes is a number */
+                (void)fprintf(out, ",%s", f->names[i]);
+        }
+        (void)fputs(f->flags & SL_REQUIRED ? "]}" : ",null]}", out);
+        (void)fputs(",{\"type\":\"string\",\"pattern\":\"" SUBSTITUTED "\"}]", out);
+        break;
+    case SL_FIELD_TEXTS:
+        (void)fputs("\"type\":[\"array\",\"string\",\"null\"],\"items\":" SCALAR, out);
+        break;
     case SL_FIELD_MAP:
-        (void)fputs("\"type\":[\"object\",\"array\",\"null\"]", out);
+        (void)fputs("\"type\":[\"object\",\"array\"" OR_SUBSTITUTED
+                    ",\"additionalProperties\":" SCALAR,
+                    out);
+        break;
+    case SL_FIELD_LIST:
+        (void)fputs("\"type\":[\"array\"" OR_SUBSTITUTED, out);
+        break;
+    case SL_FIELD_STRUCT:
+    case SL_FIELD_UNION: /* the map of a choice */
+        (void)fputs("\"type\":[\"object\"" OR_SUBSTITUTED, out);
         break;
     default:
         (void)fputs("\"type\":[\"object\",\"array\",\"string\",\"number\",\"boolean\",\"null\"]",
@@ -120,16 +141,34 @@ static void print_default(FILE *out, const struct table_item *item)
     }
 }
 
+/* The help, and what the schema cannot say in its own words: bounds and units of texts. */
 static void print_description(FILE *out, const struct table_item *item)
 {
-    if (item->field->help && !item->choice) {
-        (void)fputs(",\"description\":", out);
-        print_quoted(out, sl_str(item->field->help));
+    const sl_field *f = item->field;
+    char bounds[BIND_BOUNDS], text[1024];
+    if (item->choice) {
+        (void)snprintf(text, sizeof text, "Where %s is %s.", f->tag_key, item->key);
+    } else {
+        const char *fact = bind_bounds(f, bounds)[0] ? bounds : f->unit ? f->unit : "";
+        (void)snprintf(text, sizeof text, "%s%s%s%s%s%s",
+                       f->flags & SL_IGNORED ? "Has no effect in Sluice. " : "",
+                       f->help ? f->help : "", *fact ? " (" : "",
+                       *fact && fact != bounds ? "in " : "", fact, *fact ? ")" : "");
     }
-    if (item->field->flags & SL_DEPRECATED)
-        (void)fputs(",\"deprecated\":true", out);
-    if (item->field->flags & SL_SECRET)
+    if (*text) {
+        (void)fputs(",\"description\":", out);
+        print_quoted(out, sl_str(text));
+    }
+    if (item->choice)
+        return;
+    if (f->flags & SL_DEPRECATED) {
+        (void)fputs(",\"deprecated\":true,\"deprecationMessage\":", out);
+        print_quoted(out, sl_str(f->help ? f->help : "deprecated"));
+    }
+    if (f->flags & SL_SECRET)
         (void)fputs(",\"writeOnly\":true", out);
+    if (f->flags & SL_IGNORED)
+        (void)fputs(",\"x-ignored\":true", out);
 }
 
 static const char *required_key(const sl_field *f)
@@ -162,57 +201,100 @@ static void print_required(FILE *out, const sl_field *fields)
     (void)fputs(n ? "]" : "", out);
 }
 
-int32_t describe_json_schema(FILE *out, const sl_field *fields, const char *id)
+static const char *reference(const struct describe_reference *references, const char *key)
+{
+    for (; references && references->key; references++)
+        if (!strcmp(references->key, key))
+            return references->pointer;
+    return NULL;
+}
+
+/* The value of a key: all of it, or its beginning if it is a map or a list of maps to come. */
+static void print_value(FILE *out, const struct table_walk *walk, const struct table_item *item,
+                        enum table_step step, const char *base)
+{
+    bool list = item->field->kind == SL_FIELD_LIST;
+    if (item->again && !list) {
+        (void)fputs("\"$ref\":", out);
+        print_pointer(out, base, walk, item->ancestor);
+        return;
+    }
+    print_type(out, item);
+    if (item->again) {
+        (void)fputs(",\"items\":{\"$ref\":", out);
+        print_pointer(out, base, walk, item->ancestor);
+        (void)fputc('}', out);
+    } else if (step == TABLE_LEAF) {
+        print_default(out, item);
+    }
+    print_description(out, item);
+    if (step == TABLE_OPEN && list)
+        (void)fputs(",\"items\":{\"type\":[\"object\"" OR_SUBSTITUTED ",\"properties\":{", out);
+    else if (step == TABLE_OPEN)
+        (void)fputs(",\"properties\":{", out);
+}
+
+/* The members of an object schema without its braces. */
+static void print_object(FILE *out, const sl_field *fields, const char *base,
+                         const struct describe_reference *references)
 {
     struct table_walk walk;
     struct table_item item;
     const sl_field *open[TABLE_MAX_DEPTH];
     uint32_t depth = 0;
     bool first = true;
-    (void)fputs("{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\"", out);
-    if (id) {
-        (void)fputs(",\"$id\":", out);
-        print_quoted(out, sl_str(id));
-    }
-    (void)fputs(",\"type\":[\"object\",\"null\"],\"properties\":{", out);
+    (void)fputs("\"type\":[\"object\"" OR_SUBSTITUTED ",\"properties\":{", out);
     table_walk_init(&walk, fields);
     for (enum table_step step; (step = table_walk_next(&walk, &item)) != TABLE_END;) {
-        bool list = item.field->kind == SL_FIELD_LIST;
         if (step == TABLE_CLOSE) {
             (void)fputs("},\"additionalProperties\":false", out);
             print_required(out, open[--depth]);
-            (void)fputs(list ? "}}" : "}", out);
+            (void)fputs(item.field->kind == SL_FIELD_LIST ? "}}" : "}", out);
             first = false;
             continue;
         }
+        const char *elsewhere = item.depth ? NULL : reference(references, item.key);
         (void)fputs(first ? "" : ",", out);
         first = step == TABLE_OPEN;
         print_quoted(out, sl_str(item.key));
         (void)fputs(":{", out);
-        if (item.again) {
-            (void)fputs(list ? "\"type\":[\"array\",\"null\"],\"items\":{\"$ref\":" : "\"$ref\":",
-                        out);
-            print_pointer(out, &walk, item.ancestor);
-            (void)fputs(list ? "}" : "", out);
-        } else if (step == TABLE_LEAF) {
-            print_type(out, &item);
-            print_default(out, &item);
-        } else {
-            (void)fputs(list ? "\"type\":[\"array\",\"null\"]" : "\"type\":[\"object\",\"null\"]",
-                        out);
-        }
-        print_description(out, &item);
-        if (step == TABLE_LEAF) {
+        if (elsewhere && step == TABLE_LEAF)
+            (void)fprintf(out, "\"$ref\":\"#%s\"", elsewhere);
+        else
+            print_value(out, &walk, &item, step, base);
+        if (step == TABLE_LEAF)
             (void)fputc('}', out);
-            continue;
-        }
-        (void)fputs(list ? ",\"items\":{\"type\":\"object\",\"properties\":{" : ",\"properties\":{",
-                    out);
-        open[depth++] = walk.frames[walk.n - 1].start;
+        else
+            open[depth++] = walk.frames[walk.n - 1].start;
     }
     (void)fputs("},\"additionalProperties\":false", out);
     if (fields)
         print_required(out, fields);
+}
+
+int32_t describe_json_schema(FILE *out, const sl_field *fields, const char *id)
+{
+    (void)fputs("{\"$schema\":\"" DESCRIBE_SCHEMA "\",", out);
+    if (id) {
+        (void)fputs("\"$id\":", out);
+        print_quoted(out, sl_str(id));
+        (void)fputc(',', out);
+    }
+    print_object(out, fields, "", NULL);
     (void)fputs("}\n", out);
+    return ferror(out) ? SL_ERR_IO : SL_OK;
+}
+
+int32_t describe_json_part(FILE *out, const sl_field *fields, const char *pointer, const char *help,
+                           const struct describe_reference *references)
+{
+    (void)fputc('{', out);
+    if (help) {
+        (void)fputs("\"description\":", out);
+        print_quoted(out, sl_str(help));
+        (void)fputc(',', out);
+    }
+    print_object(out, fields, pointer, references);
+    (void)fputc('}', out);
     return ferror(out) ? SL_ERR_IO : SL_OK;
 }

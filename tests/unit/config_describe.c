@@ -121,7 +121,12 @@ static void json_schema_for_editors(void **state)
     assert_string_equal(text_at(&l, "properties.ratio.maximum"), "1");
     assert_string_equal(text_at(&l, "properties.flag.default"), "true");
     assert_false(at(&l, "properties.flag.default")->quoted);
-    assert_int_equal(at(&l, "properties.color.enum")->n, 4); /* the names, and null */
+    const struct config_node *color = at(&l, "properties.color.anyOf");
+    assert_int_equal(config_find(color->first, sl_str("enum"))->n, 4); /* the names, and null */
+    assert_string_equal(config_find(color->last, sl_str("pattern"))->text.p, "[$][{]");
+    assert_string_equal(text_at(&l, "properties.offset.pattern"), "[$][{]");
+    assert_non_null(strstr(text_at(&l, "properties.wait.description"), "between 0s and 1h"));
+    assert_string_equal(text_at(&l, "properties.gc.x-ignored"), "true");
     assert_string_equal(text_at(&l, "properties.http.additionalProperties"), "false");
     assert_string_equal(text_at(&l, "properties.old.deprecated"), "true");
     assert_string_equal(text_at(&l, "properties.password.writeOnly"), "true");
@@ -140,6 +145,24 @@ static void json_schema_for_editors(void **state)
     free(text);
 }
 
+static int32_t part(FILE *out, const sl_field *fields)
+{
+    static const struct describe_reference references[] = {{"gc", "/definitions/gc"}, {NULL, NULL}};
+    return describe_json_part(out, fields, "/definitions/a", "What it is.", references);
+}
+
+static void json_schema_within_another(void **state)
+{
+    (void)state;
+    char *text = described(part, kinds_fields);
+    static const char *const parts[] = {"{\"description\":\"What it is.\",",
+                                        "\"#/definitions/a/properties/policies/items\"",
+                                        "\"gc\":{\"$ref\":\"#/definitions/gc\"}", NULL};
+    wants(text, parts);
+    assert_null(strstr(text, "$schema"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +170,7 @@ int main(void)
         cmocka_unit_test(yaml_for_scripts),
         cmocka_unit_test(markdown_for_the_reference),
         cmocka_unit_test(json_schema_for_editors),
+        cmocka_unit_test(json_schema_within_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
