@@ -100,7 +100,7 @@ static const char *status_name(uint8_t status)
 
 static void span(struct text *t, uint32_t number, const sl_span *s)
 {
-    const sl_bytes state = sl_span_trace_state(s);
+    const sl_bytes state = s->trace_state;
     text_format(t, "Span #%u\n    Trace ID       : ", number);
     text_hex(t, s->trace_id, sizeof s->trace_id);
     text_format(t, "\n    Parent ID      : ");

@@ -219,7 +219,7 @@ void encode_done(struct encoder *); /* the record is written, or given up */
 
 struct files *files_create(uint32_t max_open); /* NULL: no memory */
 void files_destroy(struct files *);
-/* The file of a cleaned value; opened. The exporter's mutex is held. */
+/* The file of a cleaned value, which its first record opens. The exporter's mutex is held. */
 int32_t files_get(struct exporter *, const char *value, size_t n, struct output **, sl_error *);
 void files_each(struct files *, void (*visit)(void *, struct output *), void *arg);
 

@@ -63,6 +63,10 @@ static const uint8_t *read_span_head(sl_span *s, const uint8_t *p, const uint8_t
         memcpy(s->span_id, p + 2, 8);
         p += 10;
     }
+    if (p[0] == 0x1a && p[1] < 0x80 && end - p >= 2 + p[1] + 36) {
+        s->trace_state = sl_slice(p + 2, p[1]);
+        p += 2 + p[1];
+    }
     if (p[0] == 0x22 && p[1] == 8) {
         memcpy(s->parent_id, p + 2, 8);
         p += 10;
@@ -105,6 +109,9 @@ bool otlp_read_span(sl_bytes record, sl_span *s)
             break;
         case 2 * 8 + SL_BYTES:
             id(s->span_id, 8, w.bytes);
+            break;
+        case 3 * 8 + SL_BYTES:
+            s->trace_state = w.bytes;
             break;
         case 4 * 8 + SL_BYTES:
             id(s->parent_id, 8, w.bytes);

@@ -542,6 +542,7 @@ typedef struct sl_span {
     uint32_t attrs_at, attrs_end; /* stretches of the record; equal: there are none */
     uint32_t events_at, events_end;
     uint32_t links_at, links_end;
+    sl_bytes trace_state; /* of W3C Trace Context */
 } sl_span;
 
 /* The kinds of metrics, and OTLP's field numbers of their data. */
@@ -675,7 +676,7 @@ static inline uint64_t sl_id8(const uint8_t *id)
 }
 
 /* Bytes field `field` of a message: the last one, as protobuf has it; .p is NULL where there is
- * none. For what the records do not hold, such as a span's trace_state (3). */
+ * none. For what the records do not hold, such as a span's dropped_events_count (12). */
 static inline sl_bytes sl_message_bytes(sl_bytes message, uint32_t field)
 {
     sl_bytes bytes, last = sl_slice(NULL, 0);
@@ -701,7 +702,7 @@ static inline uint64_t sl_message_number(sl_bytes message, uint32_t field)
 
 static inline sl_bytes sl_span_trace_state(const sl_span *s)
 {
-    return sl_message_bytes(s->record, 3);
+    return s->trace_state;
 }
 
 /* The message of the span's status. */
@@ -1377,7 +1378,7 @@ static inline void sl_write_attr_double(sl_writer *w, uint32_t field, sl_bytes k
 }
 #else
 _Static_assert(sizeof(sl_view) == 104 && sizeof(sl_array) == 16, "these keep their size for good");
-_Static_assert(sizeof(sl_span) == 120 && sizeof(sl_point) == 96 && sizeof(sl_log_record) == 128,
+_Static_assert(sizeof(sl_span) == 136 && sizeof(sl_point) == 96 && sizeof(sl_log_record) == 128,
                "records grow only at their end");
 #endif
 #endif

@@ -557,6 +557,7 @@ typedef struct sl_memory {
 /* A component's own metrics, shown beside the host's, labelled with the component's name. */
 #define SL_METRICS_INTERFACE "sluice.metrics/1"
 enum { SL_COUNTER = 1, SL_GAUGE = 2, SL_HISTOGRAM = 3 };
+enum { SL_LABELS_MAX = 4 };
 typedef struct sl_metric sl_metric;
 typedef struct sl_histogram sl_histogram;
 typedef struct sl_metrics {
@@ -574,6 +575,9 @@ typedef struct sl_metrics {
     sl_histogram *(*histogram)(const sl_host *, const char *name, const char *help,
                                const int64_t *bounds, uint32_t n_bounds);
     void (*record)(sl_histogram *, int64_t); /* [any]; NULL is ignored */
+    /* [control] The same as `metric` with at most SL_LABELS_MAX labels. */
+    sl_metric *(*labelled)(const sl_host *, uint32_t kind, const char *name, const char *help,
+                           const sl_log_field *labels, uint32_t n);
 } sl_metrics;
 
 /* Another plugin's interface, loaded on first demand, so that a heavy library is opened only where

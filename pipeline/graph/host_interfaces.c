@@ -64,6 +64,27 @@ static void metrics_record(sl_histogram *m, int64_t value)
     metric_record((struct metric *)m, value);
 }
 
+static sl_metric *metrics_labelled(const sl_host *h, uint32_t kind, const char *name,
+                                   const char *help, const sl_log_field *fields, uint32_t n)
+{
+    const struct component *c = component_of(h);
+    const struct metric_def def = {.name = name, .help = help, .kind = kind};
+    struct metric_label labels[1 + SL_LABELS_MAX] = {{service_kind_name(c->kind), c->id}};
+    char values[SL_LABELS_MAX][METRIC_VALUE_MAX + 1];
+    if (n > SL_LABELS_MAX)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        const sl_bytes value = fields[i].value;
+        if (value.n > METRIC_VALUE_MAX)
+            return NULL;
+        if (value.n)
+            memcpy(values[i], value.p, value.n);
+        values[i][value.n] = 0;
+        labels[1 + i] = (struct metric_label){fields[i].key, values[i]};
+    }
+    return (sl_metric *)metrics_series(c->runtime->metrics, &def, labels, 1 + n);
+}
+
 static void metrics_add(sl_metric *m, int64_t n)
 {
     metric_add((struct metric *)m, n);
@@ -79,7 +100,8 @@ static const sl_metrics metrics_table = {.size = sizeof metrics_table,
                                          .add = metrics_add,
                                          .set = metrics_set,
                                          .histogram = metrics_histogram,
-                                         .record = metrics_record};
+                                         .record = metrics_record,
+                                         .labelled = metrics_labelled};
 
 /* ---- SL_PLUGINS ---- */
 

@@ -65,7 +65,7 @@ static void describe(sl_writer *w, const sl_view *view, uint32_t i)
         number(w, " end_time_unix_nano=", s->end_ns);
         number(w, " status=", s->status);
         hex(w, " status_message=", sl_span_status_message(s));
-        hex(w, " trace_state=", sl_span_trace_state(s));
+        hex(w, " trace_state=", s->trace_state);
     } else if (view->signal == SL_LOGS) {
         const sl_log_record *l = sl_log_at(view, i);
         resource = l->resource;

@@ -545,6 +545,18 @@ static sl_metric *metric(const sl_host *host, uint32_t kind, const char *name, c
     return (sl_metric *)m;
 }
 
+/* Shown as name{value,value}. */
+static sl_metric *metric_labelled(const sl_host *host, uint32_t kind, const char *name,
+                                  const char *help, const sl_log_field *labels, uint32_t n)
+{
+    char full[sizeof of(host)->metrics->name];
+    size_t used = (size_t)snprintf(full, sizeof full, "%s{", name);
+    for (uint32_t i = 0; i < n && used < sizeof full; i++)
+        used += (size_t)snprintf(full + used, sizeof full - used, "%.*s%s", (int)labels[i].value.n,
+                                 (const char *)labels[i].value.p, i + 1 < n ? "," : "}");
+    return metric(host, kind, full, help, NULL, NULL);
+}
+
 static void metric_add(sl_metric *m, int64_t n)
 {
     if (m)
@@ -621,7 +633,8 @@ static const void *interface_of_host(const sl_host *h, const char *id)
                                        .add = metric_add,
                                        .set = metric_set,
                                        .histogram = histogram,
-                                       .record = histogram_record};
+                                       .record = histogram_record,
+                                       .labelled = metric_labelled};
     static const sl_plugins plugins = {.size = sizeof plugins, .load = load};
     static const sl_memory memory = {
         .size = sizeof memory, .used = memory_used, .granted = memory_granted, .trim = memory_trim};

@@ -13,7 +13,7 @@
 enum { HOST_IDS_MAX = 1 << 20, HOST_TIMERS = 8, HOST_METRICS_MAX = 32, HOST_LOG_ROOM = 1 << 20 };
 
 struct host_metric {
-    char name[96];
+    char name[128];
     int64_t value;
 };
 
