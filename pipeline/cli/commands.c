@@ -118,6 +118,8 @@ static int version(const struct cli_command *c, int argc, char **argv)
 }
 
 static const struct cli_option *const run_options[] = {
+    &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_watch, &cli_feature_gates, NULL};
+static const struct cli_option *const validate_options[] = {
     &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_feature_gates, NULL};
 static const struct cli_option *const components_options[] = {&cli_plugins, &cli_form, &cli_json,
                                                               NULL};
@@ -132,14 +134,16 @@ const struct cli_command cli_commands[] = {
      .summary = "Run the pipelines of a configuration.",
      .help =
          "SIGTERM and SIGINT drain what is inside, for service::shutdown::timeout at most (30s), "
-         "and end the\nprocess; a second signal does not wait.",
+         "and end the\nprocess; a second signal does not wait. SIGHUP reloads the configuration: "
+         "what has "
+         "not changed in it goes\non as it is, and a configuration with errors changes nothing.",
      .options = run_options,
      .run = run},
     {.name = "validate",
      .summary = "Check a configuration without running it.",
      .help =
          "Shows every error with file, line and column, and what is accepted but has no effect.",
-     .options = run_options,
+     .options = validate_options,
      .run = validate},
     {.name = "components",
      .arguments = "[[KIND:]NAME]",

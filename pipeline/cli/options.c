@@ -22,6 +22,9 @@ const struct cli_option cli_json = {"--json", NULL, NULL,
                                     "Print the JSON Schema of the keys instead of text."};
 const struct cli_option cli_validate = {"--validate", NULL, NULL,
                                         "Refuse what `sluice validate` would refuse."};
+const struct cli_option cli_watch = {
+    "--watch", NULL, NULL,
+    "Reload, as on SIGHUP, when a file of the configuration changes; those of ${file:...}, too."};
 const struct cli_option cli_feature_gates = {
     "--feature-gates", NULL, "LIST",
     "Taken for the OpenTelemetry Collector's sake; Sluice has none, and says so."};
@@ -65,6 +68,8 @@ static bool take(const struct cli_option *o, const char *value, struct cli_value
         v->json = true;
     else if (o == &cli_validate)
         v->validate = true;
+    else if (o == &cli_watch)
+        v->watch = true;
     else if (o == &cli_feature_gates)
         (void)fprintf(stderr, "sluice: --feature-gates %s: Sluice has no feature gates; ignored\n",
                       value);
@@ -155,6 +160,7 @@ void cli_service_options(const struct cli_values *v, struct service_options *o)
     o->plugin_directories = v->plugins;
     o->n_plugin_directories = v->n_plugins;
     o->state_directory = v->state;
+    o->watch = v->watch;
 }
 
 int cli_flush_output(int code)

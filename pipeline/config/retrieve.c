@@ -77,13 +77,16 @@ static int32_t read_all(int fd, size_t expected, struct config_arena *arena, sl_
     return p ? SL_OK : SL_ERR_NOMEM;
 }
 
-static int32_t from_file(sl_bytes rest, bool embedded, struct config_arena *arena,
-                         struct config_place at, struct config_diagnostics *d, sl_bytes *text)
+static int32_t from_file(const struct config_sources *s, sl_bytes rest, bool embedded,
+                         struct config_arena *arena, struct config_place at,
+                         struct config_diagnostics *d, sl_bytes *text)
 {
     sl_bytes path = arena_copy(arena, rest.p, rest.n);
     if (!path.p)
         return SL_ERR_NOMEM;
     const char *name = (const char *)path.p;
+    if (s->on_file)
+        s->on_file(s->on_file_arg, name);
     /* A pipe is welcome as --config, but must not hold up what merely refers to it. */
     int fd = open(name, O_RDONLY | O_CLOEXEC | (embedded ? O_NONBLOCK : 0));
     struct stat st;
@@ -153,7 +156,7 @@ int32_t retrieve(const struct config_sources *s, sl_bytes scheme, sl_bytes rest,
     *out = (struct retrieved){.as_text = false};
     int32_t rc;
     if (sl_eq(scheme, sl_str("file"))) {
-        rc = from_file(rest, embedded, arena, at, d, &out->text);
+        rc = from_file(s, rest, embedded, arena, at, d, &out->text);
     } else if (sl_eq(scheme, sl_str("env"))) {
         rc = from_environment(s, rest, embedded, arena, at, d, out);
     } else if (sl_eq(scheme, sl_str("yaml"))) {

@@ -17,6 +17,9 @@ struct config_sources {
     /* Looks up the environment; NULL: getenv. */
     const char *(*environment)(void *user, const char *name);
     void *user;
+    /* Hears of each file that is read, or cannot be; or NULL. */
+    void (*on_file)(void *arg, const char *path);
+    void *on_file_arg;
 };
 
 /* Fills `tree`, which the caller has not initialised and ends with tree_deinit whatever comes back.

@@ -50,7 +50,8 @@ void delivery_unref(struct delivery *d)
 }
 
 struct delivery *delivery_root(struct payload *payload, const sl_metadata *metadata,
-                               const sl_hear *hear, uint64_t cookie, struct ledger *ledger)
+                               const sl_hear *hear, uint64_t cookie, struct ledger *ledger,
+                               _Atomic uint64_t *unsettled)
 {
     struct delivery *d = delivery_new(DELIVERY_ROOT, payload->pub.items, 0);
     if (!d)
@@ -60,6 +61,9 @@ struct delivery *delivery_root(struct payload *payload, const sl_metadata *metad
     d->root->hear = hear;
     d->root->cookie = cookie;
     d->root->ledger = ledger;
+    d->root->unsettled = unsettled;
+    if (unsettled)
+        atomic_fetch_add_explicit(unsettled, 1, memory_order_relaxed);
     atomic_init(&d->root->gates, 1);
     return d;
 }

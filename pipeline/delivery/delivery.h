@@ -47,9 +47,10 @@ struct tally {
 struct root {
     const sl_hear *hear; /* may be NULL */
     uint64_t cookie;
-    struct ledger *ledger;  /* the emitter's; may be NULL */
-    _Atomic uint32_t runs;  /* runs through processors that `taken` waits for */
-    _Atomic uint32_t gates; /* settled is heard when both have passed: items, taken */
+    struct ledger *ledger;       /* the emitter's; may be NULL */
+    _Atomic uint64_t *unsettled; /* the emitter's roots that have not been heard of; may be NULL */
+    _Atomic uint32_t runs;       /* runs through processors that `taken` waits for */
+    _Atomic uint32_t gates;      /* settled is heard when both have passed: items, taken */
 };
 
 struct fork;
@@ -95,9 +96,10 @@ void holder_remove(struct delivery *);
 
 /* ---- making them. Each returns NULL without memory, and then has changed nothing. ---- */
 
-/* Takes over the caller's references to payload and metadata. */
+/* Takes over the caller's references to payload and metadata. `unsettled`, if given, is one more
+ * until `settled` has returned; the ledger and `hear` are used until then. */
 struct delivery *delivery_root(struct payload *, const sl_metadata *, const sl_hear *,
-                               uint64_t cookie, struct ledger *);
+                               uint64_t cookie, struct ledger *, _Atomic uint64_t *unsettled);
 /* Pieces are normalised, claimed and become the child's parts. `payload` and `metadata` are taken
  * over where given, else cut and merged. SL_ERR_STATE: an item is claimed twice. */
 int32_t delivery_derive(struct memory *, const sl_piece *, uint32_t n, uint32_t mode,

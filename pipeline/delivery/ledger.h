@@ -19,6 +19,7 @@ struct ledger {
     _Atomic int64_t made; /* by AS_ONE: items of children less the items claimed for them */
     _Atomic uint64_t ended[SL_OUTCOMES];
     _Atomic uint64_t double_claims;
+    _Atomic uint64_t enqueue_failed; /* of an exporter: failed because its queue refused them */
     /* Ended items that were neither delivered nor absorbed, by outcome and reason; the last
      * reason takes what does not fit. */
     struct ledger_reason reasons[SL_OUTCOMES][LEDGER_REASONS];

@@ -64,6 +64,8 @@ static void pass_gate(struct delivery *d)
         const sl_result r = result_of(d);
         hear->settled(hear->ctx, d->root->cookie, &r);
     }
+    if (d->root->unsettled)
+        atomic_fetch_sub_explicit(d->root->unsettled, 1, memory_order_release);
     delivery_unref(d);
 }
 

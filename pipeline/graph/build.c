@@ -3,6 +3,7 @@
 #include "pipeline/graph/build.h"
 #include "pipeline/config/nearest.h"
 #include "pipeline/graph/component.h"
+#include "pipeline/graph/outlet.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/plugins/loader.h"
 #include <stdlib.h>
@@ -51,12 +52,17 @@ static void make_component(struct graph *g, const struct service_component *sc,
                            struct config_diagnostics *d)
 {
     sl_error error = {.size = sizeof error};
+    struct component *there = g->before ? graph_component(g->before, sc->kind, sc->id) : NULL;
+    if (there && there->plan.stays) {
+        g->components[g->n_components++] = there;
+        return;
+    }
     const sl_type *type = find_type(g->runtime, sc->kind, sl_str(sc->type), 0, &error);
     if (!type) {
         report_unknown(g, sc, &error, d);
         return;
     }
-    struct component *c = component_create(g, g->runtime, type, sc, d);
+    struct component *c = component_create(g, g->runtime, type, sc, there, d);
     if (c)
         g->components[g->n_components++] = c;
 }
@@ -97,15 +103,13 @@ static bool takes_signal(const struct component *c, const struct service_ref *re
     return false;
 }
 
-static bool add_to_outlet(struct component *c, struct pipeline *p)
+/* The queue in front of an exporter for a signal. */
+static bool has_sink(struct component *c, uint32_t signal)
 {
-    struct outlet *o = &c->outlets[signal_index(p->signal)];
-    struct pipeline **more = realloc(o->pipelines, (o->n + 1) * sizeof *more);
-    if (!more)
-        return false;
-    o->pipelines = more;
-    o->pipelines[o->n++] = p;
-    return true;
+    struct sink **plan = &c->plan.sinks[signal_index(signal)];
+    if (!c->sinks[signal_index(signal)] && !*plan)
+        *plan = sink_create(c, signal);
+    return c->sinks[signal_index(signal)] || *plan;
 }
 
 static bool needs_affinity(const struct pipeline *p)
@@ -116,20 +120,28 @@ static bool needs_affinity(const struct pipeline *p)
     return false;
 }
 
-/* What a lane may have waiting before its senders are told to wait: enough for a few large
- * requests, and never a large part of the budget. */
-static uint64_t input_limit(const struct runtime *r, uint32_t n_lanes)
+static struct pipeline *pipeline_of_before(const struct graph *g, const struct service_pipeline *sp,
+                                           uint32_t n_lanes)
 {
-    const uint64_t usual = UINT64_C(16) << 20;
-    const uint64_t budget = memory_limit(r->memory);
-    const uint64_t share = budget ? budget / 16 / n_lanes : usual;
-    return share < usual ? (share ? share : 1) : usual;
+    for (uint32_t i = 0; g->before && i < g->before->n_pipelines; i++) {
+        struct pipeline *p = g->before->pipelines[i];
+        if (!strcmp(p->id, sp->id) && p->n_lanes == n_lanes)
+            return p;
+    }
+    return NULL;
 }
 
-static void make_pipeline(struct graph *g, struct pipeline *p, const struct service_pipeline *sp,
+static void make_pipeline(struct graph *g, const struct service_pipeline *sp,
                           struct config_diagnostics *d)
 {
-    *p = (struct pipeline){.memory = g->runtime->memory, .signal = sp->signal};
+    struct pipeline *p = calloc(1, sizeof *p);
+    if (!p) {
+        diagnostics_no_memory(d);
+        return;
+    }
+    g->pipelines[g->n_pipelines++] = p;
+    p->runtime = g->runtime;
+    p->signal = sp->signal;
     p->id = strdup(sp->id);
     p->processors = calloc(sp->n_processors + 1, sizeof *p->processors);
     p->exporters = calloc(sp->n_exporters + 1, sizeof *p->exporters);
@@ -145,24 +157,35 @@ static void make_pipeline(struct graph *g, struct pipeline *p, const struct serv
         if (c && takes_signal(c, &sp->processors[i], sp->signal, false, d))
             p->processors[p->n_processors++] = c;
     }
-    const uint32_t s = signal_index(sp->signal);
     for (uint32_t i = 0; i < sp->n_exporters; i++) {
         struct component *c = made(g, sp->exporters[i].component);
         if (!c || !takes_signal(c, &sp->exporters[i], sp->signal, false, d))
             continue;
-        if (c->kind == SL_KIND_exporter && !c->sinks[s] &&
-            !(c->sinks[s] = sink_create(c, sp->signal)))
+        if (c->kind == SL_KIND_exporter && !has_sink(c, sp->signal))
             diagnostics_no_memory(d);
         p->exporters[p->n_exporters++] = c;
     }
     for (uint32_t i = 0; i < sp->n_receivers; i++) {
         struct component *c = made(g, sp->receivers[i].component);
-        if (c && takes_signal(c, &sp->receivers[i], sp->signal, true, d) && !add_to_outlet(c, p))
+        if (c && takes_signal(c, &sp->receivers[i], sp->signal, true, d) && !outlet_plan(c, p))
             diagnostics_no_memory(d);
     }
     p->n_lanes = sp->lanes ? sp->lanes : 1;
+    p->before = pipeline_of_before(g, sp, p->n_lanes);
     p->trace_affinity = needs_affinity(p);
-    p->input_limit = input_limit(g->runtime, p->n_lanes);
+}
+
+/* Does a connector of `from` feed `to`? */
+static bool feeds(const struct pipeline *from, const struct pipeline *to)
+{
+    for (uint32_t i = 0; i < from->n_exporters; i++) {
+        const struct component *c = from->exporters[i];
+        const struct outlet *o = c->plan.outlets[signal_index(to->signal)];
+        for (uint32_t k = 0; c->kind == SL_KIND_connector && o && k < o->n; k++)
+            if (o->pipelines[k] == to)
+                return true;
+    }
+    return false;
 }
 
 /* Orders the pipelines so that each comes before those that its connectors feed; a circle of
@@ -174,16 +197,16 @@ static void order_pipelines(struct graph *g, const struct service_config *s,
     while (placed < g->n_pipelines) {
         const uint32_t before = placed;
         for (uint32_t i = 0; i < g->n_pipelines; i++) {
-            struct pipeline *p = &g->pipelines[i];
+            struct pipeline *p = g->pipelines[i];
             bool ready = true;
             for (uint32_t o = 0; o < placed; o++)
                 ready &= g->order[o] != p;
             for (uint32_t k = 0; ready && k < g->n_pipelines; k++) {
-                const struct pipeline *from = &g->pipelines[k];
+                const struct pipeline *from = g->pipelines[k];
                 bool is_placed = false;
                 for (uint32_t o = 0; o < placed; o++)
                     is_placed |= g->order[o] == from;
-                ready = is_placed || !pipeline_feeds(from, p);
+                ready = is_placed || !feeds(from, p);
             }
             if (ready)
                 g->order[placed++] = p;
@@ -220,7 +243,8 @@ static int32_t answer_of_pipeline(const struct pipeline *p)
         const struct component *c = p->exporters[i];
         const bool is_exporter = c->kind == SL_KIND_exporter;
         for (uint32_t s = 0; s < (is_exporter ? 1 : SIGNALS); s++) {
-            const int32_t answer = is_exporter ? answer_of_exporter(c) : c->outlets[s].ack;
+            const struct outlet *o = c->plan.outlets[s];
+            const int32_t answer = is_exporter ? answer_of_exporter(c) : o ? o->ack : ANSWER_SYNC;
             most = answer > most ? answer : most;
         }
     }
@@ -235,32 +259,35 @@ static void decide_acks(struct graph *g)
         const struct pipeline *p = g->order[i];
         const int32_t answer = answer_of_pipeline(p);
         for (uint32_t k = 0; k < g->n_components; k++) {
-            struct outlet *o = &g->components[k]->outlets[signal_index(p->signal)];
-            for (uint32_t n = 0; n < o->n; n++)
+            struct outlet *o = g->components[k]->plan.outlets[signal_index(p->signal)];
+            for (uint32_t n = 0; o && n < o->n; n++)
                 if (o->pipelines[n] == p && answer > o->ack)
                     o->ack = answer;
         }
     }
     for (uint32_t k = 0; k < g->n_components; k++)
         for (uint32_t s = 0; s < SIGNALS; s++) {
-            struct outlet *o = &g->components[k]->outlets[s];
-            o->ack = o->n && o->ack != ANSWER_QUEUED ? SL_ACK_SETTLED : SL_ACK_TAKEN;
+            struct outlet *o = g->components[k]->plan.outlets[s];
+            if (o)
+                o->ack = o->ack != ANSWER_QUEUED ? SL_ACK_SETTLED : SL_ACK_TAKEN;
         }
 }
 
-bool pipeline_feeds(const struct pipeline *from, const struct pipeline *to)
+/* The lanes, its own or those of the pipeline before, and what is to stand in them. */
+static bool make_lanes(struct pipeline *p)
 {
-    for (uint32_t i = 0; i < from->n_exporters; i++) {
-        const struct component *c = from->exporters[i];
-        const struct outlet *o = &c->outlets[signal_index(to->signal)];
-        for (uint32_t k = 0; c->kind == SL_KIND_connector && k < o->n; k++)
-            if (o->pipelines[k] == to)
-                return true;
-    }
-    return false;
+    p->lanes = p->before ? p->before->lanes : calloc(p->n_lanes, sizeof *p->lanes);
+    p->layouts = calloc(p->n_lanes, sizeof *p->layouts);
+    if (!p->lanes || !p->layouts)
+        return false;
+    for (uint32_t l = 0; l < p->n_lanes; l++)
+        if ((!p->before && lane_init(&p->lanes[l], p, l) != SL_OK) ||
+            layout_make(&p->layouts[l], p, &p->lanes[l]) != SL_OK)
+            return false;
+    return true;
 }
 
-bool build_graph(struct graph *g, const struct service_config *s, struct config_diagnostics *d)
+static bool build(struct graph *g, const struct service_config *s, struct config_diagnostics *d)
 {
     g->components = calloc(s->n_components + 1, sizeof *g->components);
     g->pipelines = calloc(s->n_pipelines + 1, sizeof *g->pipelines);
@@ -277,7 +304,7 @@ bool build_graph(struct graph *g, const struct service_config *s, struct config_
             g->extensions[g->n_extensions++] = c;
     }
     for (uint32_t i = 0; i < s->n_pipelines; i++)
-        make_pipeline(g, &g->pipelines[g->n_pipelines++], &s->pipelines[i], d);
+        make_pipeline(g, &s->pipelines[i], d);
     if (diagnostics_failed(d))
         return false;
     order_pipelines(g, s, d);
@@ -285,14 +312,27 @@ bool build_graph(struct graph *g, const struct service_config *s, struct config_
         return false;
     decide_acks(g);
     for (uint32_t i = 0; i < g->n_pipelines; i++) {
-        struct pipeline *p = &g->pipelines[i];
-        p->lanes = calloc(p->n_lanes, sizeof *p->lanes);
-        for (uint32_t l = 0; l < p->n_lanes; l++) {
-            if (!p->lanes || lane_init(&p->lanes[l], p, l) != SL_OK) {
-                diagnostics_no_memory(d);
-                return false;
-            }
+        if (!make_lanes(g->pipelines[i])) {
+            diagnostics_no_memory(d);
+            return false;
         }
     }
     return true;
+}
+
+struct graph *graph_build(struct runtime *r, const struct service_config *s, struct graph *before,
+                          struct config_diagnostics *d)
+{
+    struct graph *g = calloc(1, sizeof *g);
+    if (!g) {
+        diagnostics_no_memory(d);
+        return NULL;
+    }
+    g->runtime = r;
+    g->before = before;
+    if (!build(g, s, d)) {
+        graph_destroy(g);
+        return NULL;
+    }
+    return g;
 }

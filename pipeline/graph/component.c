@@ -2,12 +2,35 @@
 #include "pipeline/graph/component.h"
 #include "pipeline/delivery/metadata.h"
 #include "pipeline/graph/host.h"
-#include "pipeline/graph/lane.h"
+#include "pipeline/graph/outlet.h"
 #include "pipeline/graph/sink.h"
+#include "pipeline/graph/sockets.h"
 #include "pipeline/telemetry/log.h"
+#include "pipeline/telemetry/metrics.h"
 #include <stdlib.h>
 
 enum { EXPORTER_PARTS = 3 };
+
+/* The accounts of a config entry, whichever component stands for it before and after a reload, so
+ * that its metrics go on counting. Control threads. */
+struct account {
+    _Atomic uint32_t refs;
+    struct ledger ledgers[SIGNALS];
+};
+
+static struct account *account_for(const struct component *predecessor)
+{
+    struct account *a = predecessor ? predecessor->account : calloc(1, sizeof *a);
+    if (a)
+        atomic_fetch_add(&a->refs, 1);
+    return a;
+}
+
+static void account_unref(struct account *a)
+{
+    if (a && atomic_fetch_sub(&a->refs, 1) == 1)
+        free(a);
+}
 
 static int32_t bind_config(struct component *c, const struct service_component *sc,
                            struct config_diagnostics *d)
@@ -39,14 +62,18 @@ static int32_t bind_config(struct component *c, const struct service_component *
 }
 
 struct component *component_create(struct graph *g, struct runtime *r, const sl_type *type,
-                                   const struct service_component *sc, struct config_diagnostics *d)
+                                   const struct service_component *sc,
+                                   const struct component *predecessor,
+                                   struct config_diagnostics *d)
 {
     struct component *c = calloc(1, sizeof *c);
     char *id = strdup(sc->id);
     struct config_place at = sc->at; /* of what is wrong */
-    if (!c || !id) {
+    struct account *account = account_for(predecessor);
+    if (!c || !id || !account) {
         free(c);
         free(id);
+        account_unref(account);
         diagnostics_no_memory(d);
         return NULL;
     }
@@ -55,6 +82,8 @@ struct component *component_create(struct graph *g, struct runtime *r, const sl_
     c->id = id;
     c->kind = sc->kind;
     c->type = type;
+    c->account = account;
+    c->ledgers = account->ledgers;
     c->log_fields[0] = log_text("otelcol.component.id", c->id);
     c->log_fields[1] = log_text("otelcol.component.kind", service_kind_name(c->kind));
     atomic_init(&c->status, SL_STATUS_OK);
@@ -120,17 +149,33 @@ void component_stop(struct component *c)
     pthread_mutex_unlock(&c->mutex);
 }
 
-void component_destroy(struct component *c)
+/* Nothing of the name runs any more: its metrics go, too. */
+static void forget_metrics(const struct component *c)
 {
-    if (!c)
-        return;
-    component_stop(c);
+    struct runtime *r = c->runtime;
+    pthread_mutex_lock(&r->topology);
+    const bool gone = r->current && !graph_component(r->current, c->kind, c->id);
+    pthread_mutex_unlock(&r->topology);
+    if (gone)
+        metrics_forget(r->metrics, service_kind_name(c->kind), c->id);
+}
+
+static void component_free(struct component *c)
+{
     if (c->state != COMPONENT_NEW && c->type->destroy)
         c->type->destroy(c->self);
+    forget_metrics(c);
+    sockets_done_by(c->runtime->sockets, c);
     for (uint32_t i = 0; i < SIGNALS; i++) {
         sink_destroy(c->sinks[i]);
-        free(c->outlets[i].pipelines);
+        sink_destroy(c->plan.sinks[i]);
+        free(c->plan.outlets[i]);
+        free(atomic_load(&c->outlets[i]));
     }
+    for (uint32_t i = 0; i < c->n_uses; i++)
+        free(c->uses[i]);
+    free(c->uses);
+    account_unref(c->account);
     config_free(c->bound);
     pthread_cond_destroy(&c->jobs_done);
     pthread_mutex_destroy(&c->mutex);
@@ -138,6 +183,66 @@ void component_destroy(struct component *c)
     free(c->storage_path);
     free((void *)(uintptr_t)c->id);
     free(c);
+}
+
+void component_destroy(struct component *c)
+{
+    if (!c)
+        return;
+    struct runtime *r = c->runtime;
+    component_stop(c);
+    pthread_mutex_lock(&r->topology);
+    const bool lingers = atomic_load_explicit(&c->unsettled, memory_order_acquire) != 0;
+    c->graph = NULL;
+    if (lingers) {
+        c->next_lingering = r->lingering;
+        r->lingering = c;
+    }
+    pthread_mutex_unlock(&r->topology);
+    if (!lingers)
+        component_free(c);
+}
+
+void components_sweep(struct runtime *r)
+{
+    pthread_mutex_lock(&r->topology);
+    struct component *all = r->lingering, *kept = NULL;
+    r->lingering = NULL;
+    pthread_mutex_unlock(&r->topology);
+    while (all) {
+        struct component *c = all;
+        all = c->next_lingering;
+        if (atomic_load_explicit(&c->unsettled, memory_order_acquire)) {
+            c->next_lingering = kept;
+            kept = c;
+        } else {
+            component_free(c);
+        }
+    }
+    pthread_mutex_lock(&r->topology);
+    while (kept) {
+        struct component *c = kept;
+        kept = c->next_lingering;
+        c->next_lingering = r->lingering;
+        r->lingering = c;
+    }
+    pthread_mutex_unlock(&r->topology);
+}
+
+bool component_uses(struct component *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->n_uses; i++)
+        if (!strcmp(c->uses[i], name))
+            return true;
+    char *copy = strdup(name);
+    char **uses = copy ? realloc(c->uses, (c->n_uses + 1) * sizeof *uses) : NULL;
+    if (!uses) {
+        free(copy);
+        return false;
+    }
+    c->uses = uses;
+    c->uses[c->n_uses++] = copy;
+    return true;
 }
 
 void component_report(struct component *c, int32_t status, const char *text)
@@ -157,8 +262,8 @@ void component_report(struct component *c, int32_t status, const char *text)
                   sl_str("Component status changed"), (struct log_fields){c->log_fields, 2},
                   (struct log_fields){fields, 2});
     }
-    graph_status_changed(c->graph);
-    if (status == SL_STATUS_FATAL && c->runtime->fatal)
+    const bool runs = graph_status_changed(c);
+    if (status == SL_STATUS_FATAL && runs && c->runtime->fatal)
         c->runtime->fatal(c->runtime->fatal_arg, c->id, text ? text : "");
 }
 
@@ -189,26 +294,21 @@ static void settle_empty(struct payload *payload, const sl_hear *hear, uint64_t 
         hear->settled(hear->ctx, cookie, &r);
 }
 
-int32_t component_offer(struct component *c, struct payload *payload, const sl_metadata *metadata,
-                        const sl_hear *hear, uint64_t cookie)
+static int32_t offer_to(const struct outlet *outlet, struct component *c, struct payload *payload,
+                        const sl_metadata *metadata, const sl_hear *hear, uint64_t cookie)
 {
-    struct outlet *outlet = &c->outlets[signal_index(payload->pub.signal)];
-    if (!outlet->n)
-        return SL_ERR_UNSUPPORTED;
-    if (!graph_takes(c->graph))
-        return SL_ERR_SHUTDOWN;
     if (!payload->pub.items) { /* never reaches a plugin */
         settle_empty(payload, hear, cookie);
         return SL_OK;
     }
-    const int32_t status = outlet_room(outlet, hear, NULL);
+    const int32_t status = outlet_room(outlet, c, hear, NULL);
     if (status != SL_OK)
         return status;
     metadata = metadata ? metadata_ref(metadata) : metadata_empty(clock_wall(c->runtime->clock));
     if (!metadata)
         return SL_ERR_NOMEM;
     struct ledger *ledger = &c->ledgers[signal_index(payload->pub.signal)];
-    struct delivery *root = delivery_root(payload, metadata, hear, cookie, ledger);
+    struct delivery *root = delivery_root(payload, metadata, hear, cookie, ledger, &c->unsettled);
     if (!root) {
         metadata_unref(metadata);
         return SL_ERR_NOMEM;
@@ -223,35 +323,19 @@ int32_t component_offer(struct component *c, struct payload *payload, const sl_m
     return SL_OK;
 }
 
-int32_t outlet_room(struct outlet *o, const sl_hear *hear, struct lane *waiter)
+int32_t component_offer(struct component *c, struct payload *payload, const sl_metadata *metadata,
+                        const sl_hear *hear, uint64_t cookie)
 {
-    for (uint32_t i = 0; i < o->n; i++) {
-        const int32_t status = pipeline_room(o->pipelines[i], hear, waiter);
-        if (status != SL_OK)
-            return status;
-    }
-    return SL_OK;
-}
-
-void outlet_push(struct outlet *o, struct delivery *d, struct delivery *run)
-{
-    enum { FEW = 8 };
-    struct delivery *few[FEW];
-    struct delivery **branches = few;
-    int32_t status = o->n ? SL_OK : SL_ERR_UNSUPPORTED;
-    few[0] = d;
-    if (o->n > FEW && !(branches = malloc(o->n * sizeof *branches)))
-        status = SL_ERR_NOMEM;
-    else if (o->n > 1)
-        status = delivery_fork(d, o->n, branches);
-    if (status != SL_OK) {
-        const struct ending e = {
-            .outcome = SL_FAILED, .status = status, .why = o->n ? "no_memory" : "no_pipeline"};
-        delivery_finish(d, &e, NULL);
-    } else {
-        for (uint32_t i = 0; i < o->n; i++)
-            pipeline_push(o->pipelines[i], branches[i], run);
-    }
-    if (branches != few)
-        free(branches);
+    uint32_t epoch;
+    int32_t status;
+    const struct outlet *outlet = outlet_enter(c, payload->pub.signal, &epoch);
+    const uint32_t door = atomic_load_explicit(&c->door, memory_order_acquire);
+    if (!outlet)
+        status = SL_ERR_UNSUPPORTED;
+    else if (door != DOOR_OPEN)
+        status = door == DOOR_CLOSED ? SL_ERR_SHUTDOWN : SL_ERR_UNAVAILABLE;
+    else
+        status = offer_to(outlet, c, payload, metadata, hear, cookie);
+    outlet_leave(c, epoch);
+    return status;
 }

@@ -5,7 +5,9 @@
  * outlet
  *
  * Built on the control thread by graph_create, which calls create and prepare of every component;
- * after graph_start deliveries flow on any thread. */
+ * after graph_start deliveries flow on any thread. A reload (reload.h) builds the next graph around
+ * what stays of the running one. The control thread is whichever thread builds, starts and ends a
+ * graph: two graphs without a component in common may each have their own. */
 #ifndef SLUICE_PIPELINE_GRAPH_H
 #define SLUICE_PIPELINE_GRAPH_H
 #include "pipeline/config/service.h"
@@ -19,6 +21,7 @@ struct sink;
 struct instance;
 struct workers;
 struct sockets;
+struct codecs;
 struct log;
 struct metrics;
 struct plugin_registry;
@@ -32,18 +35,35 @@ static inline uint32_t signal_index(uint32_t signal)
 }
 const char *signal_items_name(uint32_t index); /* "spans", "metric_points", "log_records", ... */
 
+/* How the reloads of the process went. */
+struct reload_history {
+    _Atomic uint64_t succeeded, failed;
+    _Atomic uint64_t items_left; /* of what was removed, and had not drained in time */
+    _Atomic int64_t last_success_ns, last_failure_ns; /* wall clock; 0: never */
+};
+
 /* What the whole process shares; outlives every graph. */
 struct runtime {
     struct memory *memory;
     struct clock *clock;
     struct workers *workers;
     struct sockets *sockets;
+    struct codecs *codecs;
     struct log *log;
     struct metrics *metrics;
     struct plugin_registry *registry;
     struct plugin_loader *loader;
     struct payload_limits limits;
     const char *state_directory; /* for SL_STORAGE; NULL: none */
+    /* Guards which components, pipelines, lanes and sinks there are, for those who look at them
+     * from other threads than the control thread (health, metrics, status). Held for a short look,
+     * never while a plugin is called, but for the visits of SL_INSPECT. */
+    pthread_mutex_t topology;
+    pthread_cond_t status_changed; /* with `topology`: a component reported its status */
+    struct graph *current;         /* what runs; NULL before the start */
+    struct graph *leaving;         /* what a reload replaced, while it drains; or NULL */
+    struct component *lingering;   /* stopped, but not all of what they offered has been settled */
+    struct reload_history reloads;
     /* The metrics page, brought up to date; set by the process. Any thread. */
     void (*write_metrics)(void *arg, void (*write)(void *, sl_bytes), void *ctx);
     void *write_metrics_arg;
@@ -61,11 +81,12 @@ struct host {
     struct instance *instance; /* NULL: the component's own handle */
 };
 
-/* Where deliveries of one signal go from a receiver or connector. */
+/* Where deliveries of one signal go from a receiver or connector. It does not change: a reload puts
+ * another in its place. */
 struct outlet {
-    struct pipeline **pipelines;
-    uint32_t n;
     int32_t ack; /* enum sl_ack */
+    uint32_t n;
+    struct pipeline *pipelines[];
 };
 
 enum component_state {
@@ -76,12 +97,27 @@ enum component_state {
     COMPONENT_STOPPED
 };
 
+/* What becomes of a component's offers. */
+enum component_door {
+    DOOR_NOT_YET, /* it was started for a reload that is not through yet: come again */
+    DOOR_OPEN,
+    DOOR_CLOSED /* it drains */
+};
+
 struct exporter_config;
+struct account;
+
+/* What the graph that is being built will have a component do. Control thread. */
+struct component_plan {
+    bool stays; /* a component of the running graph that the next one has, too */
+    struct outlet *outlets[SIGNALS];
+    struct sink *sinks[SIGNALS];
+};
 
 struct component {
     struct runtime *runtime;
-    struct graph *graph;
-    const char *id; /* "otlp/in" */
+    struct graph *graph; /* that it belongs to; guarded by the topology's mutex */
+    const char *id;      /* "otlp/in" */
     uint32_t kind;
     const sl_type *type;
     sl_log_field log_fields[2]; /* on each of its lines */
@@ -89,18 +125,27 @@ struct component {
     void *config;
     void *self; /* what create gave, or the config struct */
     struct host host;
-    enum component_state state;
+    _Atomic uint32_t state; /* enum component_state; changed by the control thread */
     _Atomic int32_t status; /* enum sl_component_status */
+    _Atomic uint32_t door;  /* enum component_door */
     pthread_mutex_t mutex;  /* guards status_text, jobs */
     pthread_cond_t jobs_done;
     uint32_t jobs; /* blocking work that has not ended */
     char status_text[256];
-    struct ledger ledgers[SIGNALS];
-    struct outlet outlets[SIGNALS]; /* receivers and connectors */
-    struct sink *sinks[SIGNALS];    /* exporters */
+    struct account *account; /* shared with the component of this name before and after a reload */
+    struct ledger *ledgers;  /* of the account, one for each signal */
+    _Atomic(struct outlet *) outlets[SIGNALS]; /* of emitters: receivers and connectors; or NULL */
+    _Atomic uint32_t epoch;                    /* changes with the outlets */
+    _Atomic uint32_t inside[2];                /* who is using outlets of an even, an odd epoch */
+    _Atomic uint64_t unsettled;                /* what it offered and has not heard the end of */
+    struct sink *sinks[SIGNALS];               /* exporters; guarded by the topology's mutex */
+    struct component_plan plan;
     const struct exporter_config *exporter;
     _Atomic uint64_t allocated; /* bytes through sl_allocate */
     char *storage_path;         /* for SL_STORAGE; made on first demand */
+    char **uses;                /* names that it looked up; guarded by the topology's mutex */
+    uint32_t n_uses;
+    struct component *next_lingering;
 };
 
 /* ---- building and ending ---- */
@@ -119,29 +164,15 @@ bool graph_drained(struct graph *);
 uint64_t graph_stop(struct graph *);
 void graph_destroy(struct graph *);
 
-bool graph_healthy(struct graph *);
-int64_t graph_up_since(struct graph *); /* wall clock ns; 0: not up yet */
 struct component *graph_component(struct graph *, uint32_t kind, const char *id); /* or NULL */
-/* Items in the graph: in inputs, held, queued, being sent. */
-uint64_t graph_items_inside(struct graph *);
-/* Calls `visit` for every component; for metrics and status pages. */
+/* Calls `visit` for every component; control thread, or with the topology's mutex held. */
 void graph_components(struct graph *, void (*visit)(void *, struct component *), void *arg);
-void graph_sinks(struct graph *, void (*visit)(void *, struct sink *), void *arg);
 void graph_lanes(struct graph *, void (*visit)(void *, struct lane *), void *arg);
 
-/* [any] False while draining and after. */
-bool graph_takes(const struct graph *);
-/* [any] A component's status changed: is the graph up now? */
-void graph_status_changed(struct graph *);
-/* The codec of an encoding for a signal, made on first demand; NULL: there is none. Any thread. */
-struct component *graph_codec(struct graph *, const char *encoding, uint32_t signal);
-
-/* ---- inside the module ---- */
-
-/* [any] SL_OK: room in every pipeline of the outlet. SL_ERR_FULL: `hear`, or the lane, is told once
- * there is. SL_ERR_NOMEM: and could not be remembered. */
-int32_t outlet_room(struct outlet *, const sl_hear *hear, struct lane *waiter);
-/* [any] Always takes; forks where there are several pipelines. `run`: the root whose `taken` waits
- * for this, or NULL. */
-void outlet_push(struct outlet *, struct delivery *, struct delivery *run);
+/* [any] Of what runs now, whatever was reloaded: is all of it ready, and since when (wall clock ns;
+ * 0: it is not up yet)? */
+bool runtime_healthy(struct runtime *);
+int64_t runtime_up_since(struct runtime *);
+/* [any] Tells those who wait for it. False: the component's graph is not the running one. */
+bool graph_status_changed(struct component *);
 #endif

@@ -3,6 +3,7 @@
 #include "pipeline/delivery/metadata.h"
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/lane.h"
+#include "pipeline/graph/outlet.h"
 #include "pipeline/graph/workers.h"
 #include "pipeline/telemetry/log.h"
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static struct ledger *ledger_for(const sl_host *h, const sl_delivery *d)
     struct component *c = host_of(h)->component;
     const struct instance *in = instance_of(h);
     if (in && in->component == c)
-        return &c->ledgers[signal_index(in->lane->pipeline->signal)];
+        return &c->ledgers[signal_index(in->lane->layout.pipeline->signal)];
     return d->payload ? &c->ledgers[signal_index(d->payload->signal)] : NULL;
 }
 
@@ -34,18 +35,24 @@ static struct ledger *ledger_for(const sl_host *h, const sl_delivery *d)
 
 static const void *h_component(const sl_host *h, const char *name, const char *id)
 {
-    struct graph *g = host_of(h)->component->graph;
+    struct component *self = host_of(h)->component;
+    struct runtime *r = self->runtime;
     static const uint32_t kinds[] = {SL_KIND_extension, SL_KIND_connector, SL_KIND_exporter,
                                      SL_KIND_processor, SL_KIND_receiver};
-    for (uint32_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        struct component *c = graph_component(g, kinds[i], name);
-        if (c && c->type->interface_of) {
-            const void *table = c->type->interface_of(c->self, id);
-            if (table)
-                return table;
-        }
+    struct component *found[sizeof kinds / sizeof *kinds];
+    uint32_t n = 0;
+    pthread_mutex_lock(&r->topology);
+    const bool remembered = component_uses(self, name);
+    for (uint32_t i = 0; self->graph && remembered && i < sizeof kinds / sizeof *kinds; i++) {
+        struct component *c = graph_component(self->graph, kinds[i], name);
+        if (c && c->type->interface_of)
+            found[n++] = c;
     }
-    return NULL;
+    pthread_mutex_unlock(&r->topology);
+    const void *table = NULL;
+    for (uint32_t i = 0; i < n && !table; i++)
+        table = found[i]->type->interface_of(found[i]->self, id);
+    return table;
 }
 
 /* In front of what a plugin allocates, so that release knows what to give back. */
@@ -194,8 +201,13 @@ static int32_t h_offer(const sl_host *h, uint32_t port, sl_payload *payload, con
 
 static int32_t h_ack(const sl_host *h, uint32_t port, uint32_t signal)
 {
+    struct component *c = host_of(h)->component;
+    uint32_t epoch;
     (void)port;
-    return host_of(h)->component->outlets[signal_index(signal)].ack;
+    const struct outlet *outlet = outlet_enter(c, signal, &epoch);
+    const int32_t ack = outlet ? outlet->ack : SL_ACK_TAKEN;
+    outlet_leave(c, epoch);
+    return ack;
 }
 
 /* ---- deliveries ---- */

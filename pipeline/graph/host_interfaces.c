@@ -24,7 +24,8 @@ static struct component *component_of(const sl_host *h)
 static int32_t listen_open(const sl_host *h, sl_bytes endpoint, sl_bytes transport, int32_t *fd,
                            sl_error *error)
 {
-    return sockets_open(component_of(h)->runtime->sockets, endpoint, transport, fd, error);
+    const struct component *c = component_of(h);
+    return sockets_open(c->runtime->sockets, c, endpoint, transport, fd, error);
 }
 
 static void listen_done(const sl_host *h, int32_t fd)
@@ -218,12 +219,12 @@ static const sl_poll poll_table = {.size = sizeof poll_table, .watch = poll_watc
 
 static bool process_healthy(const sl_host *h)
 {
-    return graph_healthy(component_of(h)->graph);
+    return runtime_healthy(component_of(h)->runtime);
 }
 
 static int64_t process_up_since(const sl_host *h)
 {
-    return graph_up_since(component_of(h)->graph);
+    return runtime_up_since(component_of(h)->runtime);
 }
 
 static void process_write_metrics(const sl_host *h, void (*write)(void *, sl_bytes), void *ctx)

@@ -52,8 +52,8 @@ static void fill(struct node *n, struct component *c, uint32_t signal)
 
 static bool gives_to(const struct component *c, const struct pipeline *p)
 {
-    const struct outlet *o = &c->outlets[signal_index(p->signal)];
-    for (uint32_t i = 0; i < o->n; i++)
+    const struct outlet *o = atomic_load(&c->outlets[signal_index(p->signal)]);
+    for (uint32_t i = 0; o && i < o->n; i++)
         if (o->pipelines[i] == p)
             return true;
     return false;
@@ -114,22 +114,28 @@ static int32_t visit_pipeline(const struct graph *g, struct pipeline *p,
 static int32_t inspect_pipelines(const sl_host *h, void (*visit)(void *, const sl_pipeline_info *),
                                  void *ctx)
 {
-    const struct graph *g = host_of(h)->component->graph;
+    struct runtime *r = host_of(h)->component->runtime;
     int32_t status = SL_OK;
-    for (uint32_t i = 0; i < g->n_pipelines && status == SL_OK; i++)
-        status = visit_pipeline(g, &g->pipelines[i], visit, ctx);
+    pthread_mutex_lock(&r->topology);
+    const struct graph *g = r->current;
+    for (uint32_t i = 0; g && i < g->n_pipelines && status == SL_OK; i++)
+        status = visit_pipeline(g, g->pipelines[i], visit, ctx);
+    pthread_mutex_unlock(&r->topology);
     return status;
 }
 
 static int32_t inspect_extensions(const sl_host *h, void (*visit)(void *, const sl_node_info *),
                                   void *ctx)
 {
-    const struct graph *g = host_of(h)->component->graph;
-    for (uint32_t i = 0; i < g->n_extensions; i++) {
+    struct runtime *r = host_of(h)->component->runtime;
+    pthread_mutex_lock(&r->topology);
+    const struct graph *g = r->current;
+    for (uint32_t i = 0; g && i < g->n_extensions; i++) {
         struct node node;
         fill(&node, g->extensions[i], 0);
         visit(ctx, &node.info);
     }
+    pthread_mutex_unlock(&r->topology);
     return SL_OK;
 }
 

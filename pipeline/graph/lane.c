@@ -2,6 +2,7 @@
  * below the line "running" are entered only by whoever runs the lane. */
 #include "pipeline/graph/lane.h"
 #include "pipeline/delivery/metadata.h"
+#include "pipeline/graph/outlet.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/graph/transcode.h"
 #include <stdlib.h>
@@ -19,41 +20,57 @@ struct instance *lane_current_instance(void)
 
 /* ---- running ---- */
 
-static void run_at(struct lane *, uint32_t position, struct delivery *);
+static void run_at(struct lane *, struct instance *, struct delivery *);
 static void run_instance(struct instance *, struct delivery *);
 static bool start_worker(struct lane *);
 
 static struct ledger *ledger_of(const struct instance *i)
 {
-    return &i->component->ledgers[signal_index(i->lane->pipeline->signal)];
+    return &i->component->ledgers[signal_index(i->lane->layout.pipeline->signal)];
+}
+
+static bool is_connector(const struct instance *in)
+{
+    return in->component->kind == SL_KIND_connector;
+}
+
+/* Where a delivery from the input goes first: a processor, or NULL for the outputs. */
+static struct instance *first_of(const struct lane *lane)
+{
+    return lane->layout.pipeline->n_processors ? lane->layout.instances[0] : NULL;
+}
+
+static bool connector_has_room(struct instance *in)
+{
+    for (uint32_t s = 0; s < SIGNALS; s++)
+        if (outlet_room(outlet_in_lane(in->component, 1u << s), in->component, NULL, in->lane) ==
+            SL_ERR_FULL)
+            return false;
+    return true;
 }
 
 /* Where a lane cannot be remembered (SL_ERR_NOMEM) it rather overshoots than waits for ever. */
 static bool outputs_have_room(struct lane *lane)
 {
-    const struct pipeline *p = lane->pipeline;
-    for (uint32_t i = 0; i < p->n_exporters; i++) {
-        const struct output *o = &lane->outputs[i];
+    for (uint32_t i = 0; i < lane->layout.pipeline->n_exporters; i++) {
+        const struct output *o = &lane->layout.outputs[i];
         if (o->sink) {
             if (!sink_has_room(o->sink, lane))
                 return false;
             continue;
         }
-        if (o->instance->parked_first || o->instance->shut || o->instance->refused)
+        if (o->instance->parked_first || o->instance->shut || o->instance->refused ||
+            !connector_has_room(o->instance))
             return false;
-        for (uint32_t s = 0; s < SIGNALS; s++)
-            if (outlet_room(&o->instance->component->outlets[s], NULL, lane) == SL_ERR_FULL)
-                return false;
     }
     return true;
 }
 
-/* May a delivery be handed to the processor at `position` without piling up behind it? Where the
- * answer is no, the lane will be poked. */
-static bool has_room_at(struct lane *lane, uint32_t position)
+/* May a delivery be handed to the processor `in`, or to the outputs, without piling up behind it?
+ * Where the answer is no, the lane will be poked. */
+static bool has_room_at(struct lane *lane, const struct instance *in)
 {
-    for (uint32_t i = position; i < lane->pipeline->n_processors; i++) {
-        const struct instance *in = lane->instances[i];
+    for (; in; in = in->next) {
         if (in->parked_first || in->shut || in->refused)
             return false;
         if (in->component->type->flags & SL_HOLDS)
@@ -65,12 +82,7 @@ static bool has_room_at(struct lane *lane, uint32_t position)
 /* Is there room behind the instance? */
 static bool has_room_after(struct instance *in)
 {
-    if (in->position < in->lane->pipeline->n_processors)
-        return has_room_at(in->lane, in->position + 1);
-    for (uint32_t s = 0; s < SIGNALS; s++)
-        if (outlet_room(&in->component->outlets[s], NULL, in->lane) == SL_ERR_FULL)
-            return false;
-    return true;
+    return is_connector(in) ? connector_has_room(in) : has_room_at(in->lane, in->next);
 }
 
 /* The flag tells a handle from one that has ended and left its address to another. */
@@ -153,7 +165,8 @@ static void run_instance(struct instance *in, struct delivery *d)
 
 static void run_outputs(struct lane *lane, struct delivery *d)
 {
-    const struct pipeline *p = lane->pipeline;
+    const struct pipeline *p = lane->layout.pipeline;
+    const struct output *outputs = lane->layout.outputs;
     struct delivery *few[8];
     struct delivery **branches = few;
     int32_t status = SL_OK;
@@ -167,19 +180,19 @@ static void run_outputs(struct lane *lane, struct delivery *d)
         return;
     }
     for (uint32_t i = 0; i < p->n_exporters; i++) {
-        if (lane->outputs[i].sink)
-            sink_push(lane->outputs[i].sink, branches[i]);
+        if (outputs[i].sink)
+            sink_push(outputs[i].sink, branches[i]);
         else
-            run_instance(lane->outputs[i].instance, branches[i]);
+            run_instance(outputs[i].instance, branches[i]);
     }
     if (branches != few)
         free(branches);
 }
 
-static void run_at(struct lane *lane, uint32_t position, struct delivery *d)
+static void run_at(struct lane *lane, struct instance *in, struct delivery *d)
 {
-    if (position < lane->pipeline->n_processors)
-        run_instance(lane->instances[position], d);
+    if (in)
+        run_instance(in, d);
     else
         run_outputs(lane, d);
 }
@@ -188,11 +201,12 @@ int32_t lane_forward(struct instance *in, struct delivery *d)
 {
     holder_remove(d);
     ledger_add(&ledger_of(in)->forwarded, d->pub.items);
-    if (in->position < in->lane->pipeline->n_processors)
-        run_at(in->lane, in->position + 1, d);
+    if (!is_connector(in))
+        run_at(in->lane, in->next, d);
     else
-        outlet_push(&in->component->outlets[signal_index(
-                        d->pub.payload ? d->pub.payload->signal : in->lane->pipeline->signal)],
+        outlet_push(outlet_in_lane(in->component, d->pub.payload
+                                                      ? d->pub.payload->signal
+                                                      : in->lane->layout.pipeline->signal),
                     d, NULL);
     if (has_room_after(in))
         return SL_OK;
@@ -275,12 +289,14 @@ static void progress(struct instance *in)
 
 static void progress_all(struct lane *lane)
 {
-    const struct pipeline *p = lane->pipeline;
-    for (uint32_t i = p->n_exporters; i--;)
-        if (lane->outputs[i].instance)
-            progress(lane->outputs[i].instance);
-    for (uint32_t i = p->n_processors; i--;)
-        progress(lane->instances[i]);
+    const struct layout *l = &lane->layout;
+    for (uint32_t i = l->pipeline->n_exporters; i--;)
+        if (l->outputs[i].instance)
+            progress(l->outputs[i].instance);
+    for (uint32_t i = l->pipeline->n_processors; i--;)
+        progress(l->instances[i]);
+    for (uint32_t i = l->n_leaving; i--;)
+        progress(l->leaving[i]);
 }
 
 static void run_one(struct lane *lane, struct delivery *d)
@@ -289,7 +305,7 @@ static void run_one(struct lane *lane, struct delivery *d)
     lane->current_run = d->run;
     d->first_run = true;
     d->run = NULL;
-    run_at(lane, 0, d);
+    run_at(lane, first_of(lane), d);
     if (lane->current_run)
         delivery_run_over(lane->current_run);
     lane->current = NULL;
@@ -343,7 +359,7 @@ static void run_lane(struct lane *lane, uint32_t turns)
             turns = UINT32_MAX; /* nobody could take over */
         }
         pthread_mutex_unlock(&lane->mutex);
-        const bool room = has_room_at(lane, 0);
+        const bool room = has_room_at(lane, first_of(lane));
         pthread_mutex_lock(&lane->mutex);
         if (!room) {
             if (lane->poked || lane->tasks)
@@ -358,7 +374,7 @@ static void run_lane(struct lane *lane, uint32_t turns)
         lane->n_input--;
         lane->input_bytes -= d->pub.payload->bytes;
         struct ready_waiter *waiters = NULL;
-        if (lane->input_bytes < lane->pipeline->input_limit) {
+        if (lane->input_bytes < lane->layout.pipeline->input_limit) {
             waiters = lane->waiters;
             lane->waiters = NULL;
         }
@@ -408,7 +424,7 @@ static void kick(struct lane *lane)
 {
     if (lane->running)
         return;
-    if (lane->pipeline->n_lanes > 1 && start_worker(lane)) {
+    if (lane->layout.pipeline->n_lanes > 1 && start_worker(lane)) {
         lane->worker_wanted = true;
         pthread_cond_signal(&lane->work);
         return;
@@ -444,19 +460,20 @@ void lane_push(struct lane *lane, struct delivery *d)
 bool lane_has_room(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
-    const bool room = lane->input_bytes < lane->pipeline->input_limit;
+    const bool room = lane->input_bytes < lane->layout.pipeline->input_limit;
     pthread_mutex_unlock(&lane->mutex);
     return room;
 }
 
-bool lane_wait(struct lane *lane, const sl_hear *hear, struct lane *waiter)
+bool lane_wait(struct lane *lane, const struct component *emitter, const sl_hear *hear,
+               struct lane *waiter)
 {
     struct ready_waiter *w = malloc(sizeof *w);
     if (!w)
         return false;
-    *w = (struct ready_waiter){.hear = hear, .lane = waiter};
+    *w = (struct ready_waiter){.hear = hear, .emitter = emitter, .lane = waiter};
     pthread_mutex_lock(&lane->mutex);
-    if (lane->input_bytes < lane->pipeline->input_limit) {
+    if (lane->input_bytes < lane->layout.pipeline->input_limit) {
         pthread_mutex_unlock(&lane->mutex);
         tell_waiters(w); /* room came up meanwhile */
         return true;

@@ -33,7 +33,7 @@ struct instance {
     struct host host;
     struct lane *lane;
     struct component *component;
-    uint32_t position; /* of the processor; the number of processors for a connector */
+    struct instance *next; /* the processor behind it; NULL: the outputs, and of a connector */
     void *self;
     bool opened;
     bool shut;      /* set_ready(false) */
@@ -46,6 +46,7 @@ struct instance {
     uint64_t *mask;
     uint32_t mask_words;
     uint32_t jobs; /* blocking work that has not ended; guarded by the lane's mutex */
+    bool closing;  /* no more of it begins; guarded by the lane's mutex */
 };
 
 /* Where a lane's last processor forwards to. */
@@ -57,13 +58,24 @@ struct output {
 struct ready_waiter {
     struct ready_waiter *next;
     const sl_hear *hear;
-    struct lane *lane; /* where the waiter is a lane of another pipeline */
+    const struct component *emitter; /* whose `hear` it is */
+    struct lane *lane;               /* where the waiter is a lane of another pipeline */
+};
+
+/* What stands in a lane. A reload makes another one around the instances that stay, and puts it in
+ * place while nobody runs the lane (reload.c). The instances that it takes out go on leading where
+ * they led until they are empty. */
+struct layout {
+    struct pipeline *pipeline;
+    struct instance **instances; /* one for each of the pipeline's processors */
+    struct output *outputs;      /* one for each of its exporters */
+    struct instance **leaving;   /* what it took out of the lane, and is not empty yet */
+    uint32_t n_leaving;
 };
 
 struct lane {
-    struct pipeline *pipeline;
     uint32_t index;
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex; /* guards what follows, and layout.pipeline */
     struct delivery *first, *last;
     uint32_t n_input;
     uint64_t input_bytes;
@@ -75,15 +87,13 @@ struct lane {
     pthread_cond_t work;
 
     /* belong to whoever runs the lane */
-    struct instance **instances;
-    struct output *outputs;
+    struct layout layout;
     struct delivery *current;     /* was taken from the input and is on its first run */
     struct delivery *current_run; /* its run token */
-    uint32_t draining;
 };
 
 struct pipeline {
-    struct memory *memory;
+    struct runtime *runtime;
     const char *id; /* "traces/in" */
     uint32_t signal;
     struct component **processors;
@@ -91,14 +101,26 @@ struct pipeline {
     uint32_t n_processors, n_exporters;
     struct lane *lanes;
     uint32_t n_lanes;
+    struct layout *layouts;  /* what is to stand in the lanes; while it is built */
+    struct pipeline *before; /* whose lanes it takes over; while it is built, or NULL */
+    bool lanes_stay;         /* in the next graph's pipeline; what it took out of them remains */
     bool trace_affinity;
     _Atomic uint32_t turn;
     uint64_t input_limit; /* bytes waiting for a lane */
 };
 
+/* [control] An empty lane. */
 int32_t lane_init(struct lane *, struct pipeline *, uint32_t index);
-int32_t lane_open(struct lane *, sl_error *); /* opens instances [control] */
 void lane_deinit(struct lane *);
+
+/* [control] What stands in the lane by the pipeline's lists, with the instances that are in the lane
+ * already, and new ones. */
+int32_t layout_make(struct layout *, struct pipeline *, struct lane *);
+int32_t layout_open(struct layout *, sl_error *); /* opens the new instances */
+/* Gives up what was made for a lane that has not got it: closes and frees its new instances. */
+void layout_discard(struct layout *);
+/* Puts it in place of what stands there; nobody runs the lane meanwhile. Cannot fail. */
+void lane_take_layout(struct lane *, struct layout *);
 
 void lane_push(struct lane *, struct delivery *);  /* [any] always takes */
 bool lane_has_room(struct lane *);                 /* [any] */
@@ -106,7 +128,8 @@ void lane_post(struct lane *, struct lane_task *); /* [any] */
 /* [any] Something that the lane waits for may have changed. */
 void lane_poke(struct lane *);
 /* [any] Is told when the input has room again. False: no memory to remember it. */
-bool lane_wait(struct lane *, const sl_hear *, struct lane *waiter);
+bool lane_wait(struct lane *, const struct component *emitter, const sl_hear *,
+               struct lane *waiter);
 
 /* [lane] */
 void lane_call(struct instance *, void (*callback)(void *instance));
@@ -124,6 +147,14 @@ void lane_drain(struct lane *);
 bool lane_is_empty(struct lane *);
 /* [control] No more work is taken; instances close; returns the items that were left. */
 uint64_t lane_close(struct lane *);
+/* [control] The same for those alone that a reload took out of the lane. */
+void lane_drain_leaving(struct lane *);
+bool lane_leaving_is_empty(struct lane *);
+uint64_t lane_close_leaving(struct lane *);
+/* [control] Waits until nobody is in the middle of a run that has begun before. */
+void lane_pass(struct lane *);
+/* [control] Forgets waiters that are stopped components or closed lanes. */
+void lane_forget_gone(struct lane *);
 
 /* The instance whose callback runs on this thread, for calls through a component's own handle. */
 struct instance *lane_current_instance(void);
@@ -131,7 +162,13 @@ struct instance *lane_current_instance(void);
 /* pipeline.c */
 /* [any] SL_OK; SL_ERR_FULL: whoever waits will be told; SL_ERR_NOMEM: and could not be remembered.
  */
-int32_t pipeline_room(struct pipeline *, const sl_hear *, struct lane *waiter);
+int32_t pipeline_room(struct pipeline *, struct component *emitter, const sl_hear *,
+                      struct lane *waiter);
 /* [any] Always takes. `run` is the root whose `taken` waits for this, or NULL. */
 void pipeline_push(struct pipeline *, struct delivery *, struct delivery *run);
+/* [control] Of all its lanes; of one whose lanes stay: of what was taken out of them. */
+void pipeline_drain(struct pipeline *);
+bool pipeline_is_empty(struct pipeline *);
+uint64_t pipeline_close(struct pipeline *);
+void pipeline_destroy(struct pipeline *);
 #endif

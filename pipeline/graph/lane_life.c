@@ -59,7 +59,7 @@ void instance_set_ready(struct instance *in, bool ready)
 bool instance_job_begins(struct instance *in)
 {
     pthread_mutex_lock(&in->lane->mutex);
-    const bool begins = !in->lane->closed;
+    const bool begins = !in->closing;
     in->jobs += begins;
     pthread_mutex_unlock(&in->lane->mutex);
     return begins;
@@ -88,7 +88,7 @@ uint64_t *instance_mask(struct instance *in, uint32_t bits)
 
 /* ---- making ---- */
 
-static struct instance *instance_create(struct lane *lane, struct component *c, uint32_t position)
+static struct instance *instance_create(struct lane *lane, struct component *c)
 {
     struct instance *in = calloc(1, sizeof *in);
     if (!in)
@@ -105,7 +105,6 @@ static struct instance *instance_create(struct lane *lane, struct component *c, 
     host_init(&in->host, c, in);
     in->lane = lane;
     in->component = c;
-    in->position = position;
     in->self = c->self;
     for (uint32_t t = 0; t < INSTANCE_TIMERS; t++) {
         in->timers[t].instance = in;
@@ -129,23 +128,13 @@ static void instance_destroy(struct instance *in)
 int32_t lane_init(struct lane *lane, struct pipeline *p, uint32_t index)
 {
     memset(lane, 0, sizeof *lane);
-    lane->pipeline = p;
+    lane->layout.pipeline = p;
     lane->index = index;
-    pthread_mutex_init(&lane->mutex, NULL);
-    pthread_cond_init(&lane->work, NULL);
-    lane->instances = calloc(p->n_processors + 1, sizeof *lane->instances);
-    lane->outputs = calloc(p->n_exporters + 1, sizeof *lane->outputs);
-    if (!lane->instances || !lane->outputs)
+    if (pthread_mutex_init(&lane->mutex, NULL))
         return SL_ERR_NOMEM;
-    for (uint32_t i = 0; i < p->n_processors; i++)
-        if (!(lane->instances[i] = instance_create(lane, p->processors[i], i)))
-            return SL_ERR_NOMEM;
-    for (uint32_t i = 0; i < p->n_exporters; i++) {
-        struct component *c = p->exporters[i];
-        if (c->kind == SL_KIND_exporter)
-            lane->outputs[i].sink = c->sinks[signal_index(p->signal)];
-        else if (!(lane->outputs[i].instance = instance_create(lane, c, p->n_processors)))
-            return SL_ERR_NOMEM;
+    if (pthread_cond_init(&lane->work, NULL)) {
+        pthread_mutex_destroy(&lane->mutex);
+        return SL_ERR_NOMEM;
     }
     return SL_OK;
 }
@@ -164,50 +153,7 @@ static int32_t instance_open(struct instance *in, sl_error *error)
     return SL_OK;
 }
 
-int32_t lane_open(struct lane *lane, sl_error *error)
-{
-    const struct pipeline *p = lane->pipeline;
-    for (uint32_t i = 0; i < p->n_processors; i++) {
-        const int32_t status = instance_open(lane->instances[i], error);
-        if (status != SL_OK)
-            return status;
-    }
-    for (uint32_t i = 0; i < p->n_exporters; i++) {
-        if (!lane->outputs[i].instance)
-            continue;
-        const int32_t status = instance_open(lane->outputs[i].instance, error);
-        if (status != SL_OK)
-            return status;
-    }
-    return SL_OK;
-}
-
-void lane_deinit(struct lane *lane)
-{
-    const struct pipeline *p = lane->pipeline;
-    if (!p)
-        return;
-    for (uint32_t i = 0; lane->instances && i < p->n_processors; i++)
-        instance_destroy(lane->instances[i]);
-    for (uint32_t i = 0; lane->outputs && i < p->n_exporters; i++)
-        instance_destroy(lane->outputs[i].instance);
-    free(lane->instances);
-    free(lane->outputs);
-    pthread_cond_destroy(&lane->work);
-    pthread_mutex_destroy(&lane->mutex);
-}
-
-/* ---- draining and closing ---- */
-
-static void each_instance(struct lane *lane, void (*visit)(struct instance *, void *), void *arg)
-{
-    for (uint32_t i = 0; lane->instances && i < lane->pipeline->n_processors; i++)
-        if (lane->instances[i])
-            visit(lane->instances[i], arg);
-    for (uint32_t i = 0; lane->outputs && i < lane->pipeline->n_exporters; i++)
-        if (lane->outputs[i].instance)
-            visit(lane->outputs[i].instance, arg);
-}
+/* ---- running it from the control thread ---- */
 
 /* Waits until nobody runs the lane and becomes the runner. */
 static void enter(struct lane *lane)
@@ -230,6 +176,161 @@ static void leave(struct lane *lane)
     lane_poke(lane); /* what came meanwhile goes on */
 }
 
+void lane_pass(struct lane *lane)
+{
+    enter(lane);
+    leave(lane);
+}
+
+/* ---- layouts ---- */
+
+static void each_of(const struct layout *l, void (*visit)(struct instance *, void *), void *arg)
+{
+    for (uint32_t i = 0; l->instances && i < l->pipeline->n_processors; i++)
+        if (l->instances[i])
+            visit(l->instances[i], arg);
+    for (uint32_t i = 0; l->outputs && i < l->pipeline->n_exporters; i++)
+        if (l->outputs[i].instance)
+            visit(l->outputs[i].instance, arg);
+}
+
+static void each_leaving(const struct layout *l, void (*visit)(struct instance *, void *),
+                         void *arg)
+{
+    for (uint32_t i = 0; i < l->n_leaving; i++)
+        visit(l->leaving[i], arg);
+}
+
+struct search {
+    const struct component *component;
+    struct instance *found;
+};
+
+static void look(struct instance *in, void *arg)
+{
+    struct search *s = arg;
+    if (in->component == s->component)
+        s->found = in;
+}
+
+static struct instance *instance_in(const struct layout *l, const struct component *c)
+{
+    struct search s = {.component = c};
+    each_of(l, look, &s);
+    return s.found;
+}
+
+static void count(struct instance *in, void *arg)
+{
+    (void)in;
+    ++*(uint32_t *)arg;
+}
+
+int32_t layout_make(struct layout *l, struct pipeline *p, struct lane *lane)
+{
+    uint32_t there = 0;
+    each_of(&lane->layout, count, &there);
+    *l = (struct layout){.pipeline = p};
+    l->instances = calloc(p->n_processors + 1, sizeof *l->instances);
+    l->outputs = calloc(p->n_exporters + 1, sizeof *l->outputs);
+    l->leaving = calloc(there + 1, sizeof(struct instance *));
+    if (!l->instances || !l->outputs || !l->leaving)
+        return SL_ERR_NOMEM;
+    for (uint32_t i = 0; i < p->n_processors; i++) {
+        struct instance *in = instance_in(&lane->layout, p->processors[i]);
+        l->instances[i] = in ? in : instance_create(lane, p->processors[i]);
+        if (!l->instances[i])
+            return SL_ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < p->n_exporters; i++) {
+        struct component *c = p->exporters[i];
+        const uint32_t s = signal_index(p->signal);
+        if (c->kind == SL_KIND_exporter) {
+            l->outputs[i].sink = c->sinks[s] ? c->sinks[s] : c->plan.sinks[s];
+            continue;
+        }
+        struct instance *in = instance_in(&lane->layout, c);
+        l->outputs[i].instance = in ? in : instance_create(lane, c);
+        if (!l->outputs[i].instance)
+            return SL_ERR_NOMEM;
+    }
+    return SL_OK;
+}
+
+struct opening {
+    int32_t status;
+    sl_error *error;
+};
+
+static void open_new(struct instance *in, void *arg)
+{
+    struct opening *o = arg;
+    if (!in->opened && o->status == SL_OK)
+        o->status = instance_open(in, o->error);
+}
+
+int32_t layout_open(struct layout *l, sl_error *error)
+{
+    struct opening o = {.error = error};
+    each_of(l, open_new, &o);
+    return o.status;
+}
+
+static void free_arrays(struct layout *l)
+{
+    free(l->instances);
+    free(l->outputs);
+    free(l->leaving);
+    l->instances = NULL;
+    l->outputs = NULL;
+    l->leaving = NULL;
+    l->n_leaving = 0;
+}
+
+static void take_out(struct instance *in, void *arg)
+{
+    struct layout *l = arg;
+    if (instance_in(l, in->component) != in)
+        l->leaving[l->n_leaving++] = in;
+}
+
+void lane_take_layout(struct lane *lane, struct layout *l)
+{
+    struct runtime *r = NULL;
+    enter(lane);
+    struct layout old = lane->layout;
+    each_of(&old, take_out, l);
+    /* what stays leads where the new layout leads; what leaves goes on leading where it led */
+    for (uint32_t i = 0; i < l->pipeline->n_processors; i++)
+        l->instances[i]->next = i + 1 < l->pipeline->n_processors ? l->instances[i + 1] : NULL;
+    r = l->pipeline->runtime;
+    pthread_mutex_lock(&r->topology);
+    pthread_mutex_lock(&lane->mutex);
+    lane->layout = *l;
+    pthread_mutex_unlock(&lane->mutex);
+    pthread_mutex_unlock(&r->topology);
+    *l = (struct layout){.pipeline = l->pipeline};
+    free_arrays(&old);
+    leave(lane);
+}
+
+static void destroy_visited(struct instance *in, void *arg)
+{
+    (void)arg;
+    instance_destroy(in);
+}
+
+void lane_deinit(struct lane *lane)
+{
+    each_of(&lane->layout, destroy_visited, NULL);
+    each_leaving(&lane->layout, destroy_visited, NULL);
+    free_arrays(&lane->layout);
+    pthread_cond_destroy(&lane->work);
+    pthread_mutex_destroy(&lane->mutex);
+}
+
+/* ---- draining and closing ---- */
+
 static bool has_input(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
@@ -251,7 +352,14 @@ void lane_drain(struct lane *lane)
         return;
     enter(lane);
     if (!has_input(lane))
-        each_instance(lane, drain_instance, NULL);
+        each_of(&lane->layout, drain_instance, NULL);
+    leave(lane);
+}
+
+void lane_drain_leaving(struct lane *lane)
+{
+    enter(lane);
+    each_leaving(&lane->layout, drain_instance, NULL);
     leave(lane);
 }
 
@@ -269,10 +377,19 @@ bool lane_is_empty(struct lane *lane)
     if (lane->closed)
         return true;
     enter(lane);
-    each_instance(lane, count_left, &items);
+    each_of(&lane->layout, count_left, &items);
     const bool empty = !items && !has_input(lane);
     leave(lane);
     return empty;
+}
+
+bool lane_leaving_is_empty(struct lane *lane)
+{
+    uint64_t items = 0;
+    enter(lane);
+    each_leaving(&lane->layout, count_left, &items);
+    leave(lane);
+    return !items;
 }
 
 static uint64_t end_left(struct delivery *d, struct ledger *ledger)
@@ -287,27 +404,37 @@ static uint64_t end_left(struct delivery *d, struct ledger *ledger)
     return items;
 }
 
-/* Blocking work ends on the lane, which nobody else runs any more. */
+/* The next task of a lane that the control thread runs; false: there is none. */
+static bool run_task(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    struct lane_task *task = lane->tasks;
+    if (task) {
+        lane->tasks = task->next;
+        if (!lane->tasks)
+            lane->last_task = NULL;
+        task->queued = false;
+    }
+    pthread_mutex_unlock(&lane->mutex);
+    if (task)
+        task->run(task);
+    return task != NULL;
+}
+
+/* Blocking work ends on the lane, which nobody else runs any more; none begins. */
 static void finish_jobs(struct instance *in)
 {
     struct lane *lane = in->lane;
-    pthread_mutex_lock(&lane->mutex);
-    while (in->jobs) {
-        struct lane_task *task = lane->tasks;
-        if (task) {
-            lane->tasks = task->next;
-            if (!lane->tasks)
-                lane->last_task = NULL;
-            task->queued = false;
-        }
-        pthread_mutex_unlock(&lane->mutex);
-        if (task)
-            task->run(task);
-        else
-            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    for (;;) {
         pthread_mutex_lock(&lane->mutex);
+        in->closing = true;
+        const bool over = !in->jobs;
+        pthread_mutex_unlock(&lane->mutex);
+        if (over)
+            return;
+        if (!run_task(lane))
+            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
-    pthread_mutex_unlock(&lane->mutex);
 }
 
 static void close_instance(struct instance *in, void *arg)
@@ -320,7 +447,8 @@ static void close_instance(struct instance *in, void *arg)
     in->opened = false;
     for (uint32_t t = 0; t < INSTANCE_TIMERS; t++) /* `close` may have set one, too */
         clock_disarm(clock, &in->timers[t].clock);
-    struct ledger *ledger = &in->component->ledgers[signal_index(in->lane->pipeline->signal)];
+    struct ledger *ledger =
+        &in->component->ledgers[signal_index(in->lane->layout.pipeline->signal)];
     for (struct delivery *d = in->parked_first, *next; d; d = next) {
         next = d->next;
         d->next = NULL;
@@ -335,7 +463,7 @@ static void close_instance(struct instance *in, void *arg)
 uint64_t lane_close(struct lane *lane)
 {
     uint64_t items = 0;
-    if (!lane->instances || !lane->outputs || lane->closed)
+    if (lane->closed)
         return 0;
     enter(lane);
     pthread_mutex_lock(&lane->mutex);
@@ -358,7 +486,7 @@ uint64_t lane_close(struct lane *lane)
         free(waiters);
         waiters = next;
     }
-    each_instance(lane, close_instance, &items);
+    each_of(&lane->layout, close_instance, &items);
     pthread_mutex_lock(&lane->mutex);
     lane->worker_stop = true;
     pthread_cond_signal(&lane->work);
@@ -367,4 +495,59 @@ uint64_t lane_close(struct lane *lane)
         pthread_join(lane->worker, NULL);
     lane->worker_started = false;
     return items;
+}
+
+uint64_t lane_close_leaving(struct lane *lane)
+{
+    uint64_t items = 0;
+    enter(lane);
+    each_leaving(&lane->layout, close_instance, &items);
+    while (run_task(lane)) { /* tasks lie in the instances that are freed now */
+    }
+    each_leaving(&lane->layout, destroy_visited, NULL);
+    lane->layout.n_leaving = 0;
+    leave(lane);
+    return items;
+}
+
+void layout_discard(struct layout *l)
+{
+    const struct pipeline *p = l->pipeline;
+    const uint32_t n = l->instances && l->outputs ? p->n_processors + p->n_exporters : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct instance **at =
+            i < p->n_processors ? &l->instances[i] : &l->outputs[i - p->n_processors].instance;
+        struct instance *in = *at;
+        if (!in || instance_in(&in->lane->layout, in->component) == in)
+            continue; /* it stays where it is */
+        uint64_t none = 0;
+        enter(in->lane);
+        close_instance(in, &none);
+        while (run_task(in->lane)) {
+        }
+        leave(in->lane);
+        instance_destroy(in);
+    }
+    free_arrays(l);
+}
+
+static bool is_gone(const struct ready_waiter *w)
+{
+    return w->lane ? w->lane->closed : w->emitter && w->emitter->state == COMPONENT_STOPPED;
+}
+
+void lane_forget_gone(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    for (struct ready_waiter **at = &lane->waiters; *at;) {
+        struct ready_waiter *w = *at;
+        if (is_gone(w)) {
+            *at = w->next;
+            free(w);
+        } else {
+            at = &w->next;
+        }
+    }
+    pthread_mutex_unlock(&lane->mutex);
+    lane_pass(lane); /* someone may be telling those that it took from the list */
 }

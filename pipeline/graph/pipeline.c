@@ -1,4 +1,4 @@
-/* The way into a pipeline: which lane takes a delivery. Any thread.
+/* The way into a pipeline: which lane takes a delivery; any thread. And its end; control thread.
  *
  * Lanes take turns; where a processor needs whole traces, a delivery is cut by a hash of the trace
  * id, so that all spans of a trace meet in one lane. */
@@ -6,13 +6,14 @@
 #include <sluice/otlp.h>
 #include <stdlib.h>
 
-int32_t pipeline_room(struct pipeline *p, const sl_hear *hear, struct lane *waiter)
+int32_t pipeline_room(struct pipeline *p, struct component *emitter, const sl_hear *hear,
+                      struct lane *waiter)
 {
     for (uint32_t i = 0; i < p->n_lanes; i++) {
         if (lane_has_room(&p->lanes[i]))
             continue;
         if ((hear && hear->ready) || waiter)
-            return lane_wait(&p->lanes[i], hear, waiter) ? SL_ERR_FULL : SL_ERR_NOMEM;
+            return lane_wait(&p->lanes[i], emitter, hear, waiter) ? SL_ERR_FULL : SL_ERR_NOMEM;
         return SL_ERR_FULL;
     }
     return SL_OK;
@@ -57,8 +58,8 @@ static bool push_by_trace(struct pipeline *p, struct delivery *d, struct deliver
                 pieces[n++] = (sl_piece){.from = &d->pub, .first = i, .count = 1};
         }
         if (n)
-            ok = delivery_derive(p->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL, &shares[l]) ==
-                 SL_OK;
+            ok = delivery_derive(p->runtime->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL,
+                                 &shares[l]) == SL_OK;
     }
     const struct ending rest = {.outcome = SL_FAILED, .status = SL_ERR_NOMEM, .why = "no_memory"};
     for (uint32_t l = 0; shares && l < p->n_lanes; l++)
@@ -88,4 +89,50 @@ void pipeline_push(struct pipeline *p, struct delivery *d, struct delivery *run)
     }
     const uint32_t turn = atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
     push_to(&p->lanes[turn % p->n_lanes], d, run);
+}
+
+/* ---- ending ---- */
+
+void pipeline_drain(struct pipeline *p)
+{
+    for (uint32_t l = 0; l < p->n_lanes; l++) {
+        if (p->lanes_stay)
+            lane_drain_leaving(&p->lanes[l]);
+        else
+            lane_drain(&p->lanes[l]);
+    }
+}
+
+bool pipeline_is_empty(struct pipeline *p)
+{
+    bool empty = true;
+    for (uint32_t l = 0; l < p->n_lanes; l++)
+        empty &= p->lanes_stay ? lane_leaving_is_empty(&p->lanes[l]) : lane_is_empty(&p->lanes[l]);
+    return empty;
+}
+
+uint64_t pipeline_close(struct pipeline *p)
+{
+    uint64_t items = 0;
+    for (uint32_t l = 0; p->lanes && l < p->n_lanes; l++)
+        items += p->lanes_stay ? lane_close_leaving(&p->lanes[l]) : lane_close(&p->lanes[l]);
+    return items;
+}
+
+void pipeline_destroy(struct pipeline *p)
+{
+    if (!p)
+        return;
+    for (uint32_t l = 0; p->layouts && l < p->n_lanes; l++)
+        layout_discard(&p->layouts[l]);
+    free(p->layouts);
+    if (!p->lanes_stay && !p->before) {
+        for (uint32_t l = 0; p->lanes && l < p->n_lanes; l++)
+            lane_deinit(&p->lanes[l]);
+        free(p->lanes);
+    }
+    free(p->processors);
+    free(p->exporters);
+    free((void *)(uintptr_t)p->id);
+    free(p);
 }

@@ -52,13 +52,12 @@ static void publish_exporter(struct metrics *m, const struct component *c, uint3
     const struct metric_label labels[] = {{"exporter", c->id},
                                           {"data_type", metric_signal_name(signal)}};
     const uint64_t sent = atomic_load(&l->ended[SL_DELIVERED]);
+    const uint64_t enqueue_failed = atomic_load(&l->enqueue_failed);
     const uint64_t bad = atomic_load(&l->ended[SL_FAILED]) + atomic_load(&l->ended[SL_REJECTED]) +
                          atomic_load(&l->ended[SL_EXPIRED]);
     set(m, metric_of_signal(METRIC_EXPORTER_SENT, signal), labels, 1, sent);
-    set(m, metric_of_signal(METRIC_EXPORTER_SEND_FAILED, signal), labels, 1,
-        bad - stats.enqueue_failed);
-    set(m, metric_of_signal(METRIC_EXPORTER_ENQUEUE_FAILED, signal), labels, 1,
-        stats.enqueue_failed);
+    set(m, metric_of_signal(METRIC_EXPORTER_SEND_FAILED, signal), labels, 1, bad - enqueue_failed);
+    set(m, metric_of_signal(METRIC_EXPORTER_ENQUEUE_FAILED, signal), labels, 1, enqueue_failed);
     if (c->type->flags & SL_QUEUE) {
         set(m, metric_id(METRIC_EXPORTER_QUEUE_SIZE), labels, 2, stats.size);
         set(m, metric_id(METRIC_EXPORTER_QUEUE_CAPACITY), labels, 2, stats.capacity);
@@ -103,25 +102,41 @@ static void publish_component(void *arg, struct component *c)
 static void publish_lane(void *arg, struct lane *lane)
 {
     struct metrics *m = arg;
-    for (uint32_t i = 0; i < lane->pipeline->n_processors; i++) {
-        const struct instance *in = lane->instances[i];
-        const struct metric_label labels[] = {
-            {"component", in->component->id},
-            {"kind", "processor"},
-            {"signal", metric_signal_name(lane->pipeline->signal)}};
-        if (lane->index == 0) {
-            uint64_t bytes = 0;
-            for (uint32_t l = 0; l < lane->pipeline->n_lanes; l++)
-                bytes += atomic_load(&lane->pipeline->lanes[l].instances[i]->held.bytes);
-            set(m, metric_id(METRIC_HELD_BYTES), labels, 3, bytes);
-        }
+    const struct pipeline *p = lane->layout.pipeline;
+    for (uint32_t i = 0; lane->index == 0 && i < p->n_processors; i++) {
+        const struct metric_label labels[] = {{"component", p->processors[i]->id},
+                                              {"kind", "processor"},
+                                              {"signal", metric_signal_name(p->signal)}};
+        uint64_t bytes = 0;
+        for (uint32_t l = 0; l < p->n_lanes; l++)
+            bytes += atomic_load(&p->lanes[l].layout.instances[i]->held.bytes);
+        set(m, metric_id(METRIC_HELD_BYTES), labels, 3, bytes);
     }
 }
 
-void publish(struct graph *g, struct runtime *r)
+static void publish_reloads(struct metrics *m, const struct reload_history *h)
 {
-    graph_components(g, publish_component, r->metrics);
-    graph_lanes(g, publish_lane, r->metrics);
+    const struct metric_label ok[] = {{"result", "ok"}}, failed[] = {{"result", "failed"}};
+    set(m, metric_id(METRIC_CONFIG_RELOADS), ok, 1, atomic_load(&h->succeeded));
+    set(m, metric_id(METRIC_CONFIG_RELOADS), failed, 1, atomic_load(&h->failed));
+    set(m, metric_id(METRIC_CONFIG_ITEMS_LEFT), NULL, 0, atomic_load(&h->items_left));
+    set(m, metric_id(METRIC_CONFIG_LAST_RELOAD), NULL, 0,
+        (uint64_t)atomic_load(&h->last_success_ns));
+}
+
+void publish(struct runtime *r)
+{
+    pthread_mutex_lock(&r->topology);
+    /* what leaves first: where it has a successor of the same name, that one's state is shown */
+    struct graph *const graphs[] = {r->leaving, r->current};
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!graphs[i])
+            continue;
+        graph_components(graphs[i], publish_component, r->metrics);
+        graph_lanes(graphs[i], publish_lane, r->metrics);
+    }
+    pthread_mutex_unlock(&r->topology);
+    publish_reloads(r->metrics, &r->reloads);
     set(r->metrics, metric_id(METRIC_BUDGET_LIMIT), NULL, 0, memory_limit(r->memory));
     set(r->metrics, metric_id(METRIC_BUDGET_USED), NULL, 0, memory_used(r->memory));
     set(r->metrics, metric_id(METRIC_BUDGET_POOLED), NULL, 0, memory_pooled(r->memory));

@@ -10,6 +10,7 @@
 #include "pipeline/graph/transcode.h"
 #include "pipeline/telemetry/log.h"
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 
 /* One delivery on its way out. */
@@ -22,6 +23,7 @@ struct attempt {
     struct clock_timer timer;
     struct attempt *next; /* free, or due again */
     bool waiting;         /* for its timer */
+    bool is_due;          /* its wait is over */
     sl_send send;
 };
 
@@ -46,9 +48,11 @@ struct sink {
     pthread_t *threads;
     uint32_t n_threads, idle, in_flight, max_consumers;
     struct sink_waiter *waiters;
+    _Atomic uint32_t waking; /* threads that poke waiters which they took from the list */
+    struct sink *heir;       /* after a reload: gets all that is not being sent; or NULL */
     bool stopping;
     int64_t drain_deadline_ns; /* 0: not draining */
-    uint64_t enqueue_failed, sends, retries;
+    uint64_t sends, retries;
     uint64_t left; /* items given up because the process ends */
     uint64_t random;
 };
@@ -146,17 +150,23 @@ static void call_consumer(struct sink *s)
     pthread_attr_destroy(&attr);
 }
 
-void sink_push(struct sink *s, struct delivery *d)
+/* `always`: also above the bound. */
+static void enqueue(struct sink *s, struct delivery *d, bool always)
 {
-    const struct queue_config *q = &s->config.sending_queue;
     const uint32_t items = d->pub.items;
     const uint64_t bytes = d->pub.payload ? d->pub.payload->bytes : 0;
-    ledger_add(&s->ledger->received, items);
+    always |= s->config.sending_queue.block_on_overflow;
     pthread_mutex_lock(&s->mutex);
-    if (s->stopping || (!q->block_on_overflow && is_full(s))) {
-        const bool stopping = s->stopping;
-        s->enqueue_failed += items;
+    while (s->heir) {
+        struct sink *heir = s->heir;
         pthread_mutex_unlock(&s->mutex);
+        s = heir;
+        pthread_mutex_lock(&s->mutex);
+    }
+    if (s->stopping || (!always && is_full(s))) {
+        const bool stopping = s->stopping;
+        pthread_mutex_unlock(&s->mutex);
+        ledger_add(&s->ledger->enqueue_failed, items);
         const struct ending e = {.outcome = SL_FAILED,
                                  .status = stopping ? SL_ERR_SHUTDOWN : SL_ERR_FULL,
                                  .why = stopping ? "shutdown" : "queue_full"};
@@ -178,11 +188,22 @@ void sink_push(struct sink *s, struct delivery *d)
     pump(s);
 }
 
+void sink_push(struct sink *s, struct delivery *d)
+{
+    ledger_add(&s->ledger->received, d->pub.items);
+    enqueue(s, d, false);
+}
+
 bool sink_has_room(struct sink *s, struct lane *waiter)
 {
     if (!s->config.sending_queue.block_on_overflow)
         return true; /* makes nobody wait: it refuses */
     pthread_mutex_lock(&s->mutex);
+    if (s->heir) {
+        struct sink *heir = s->heir;
+        pthread_mutex_unlock(&s->mutex);
+        return sink_has_room(heir, waiter);
+    }
     const bool room = !is_full(s);
     if (!room && waiter) {
         const struct sink_waiter *w = s->waiters;
@@ -202,32 +223,77 @@ bool sink_has_room(struct sink *s, struct lane *waiter)
     return room;
 }
 
-static void poke(struct sink_waiter *w)
+/* The waiters, if there are room and any. Mutex held. */
+static struct sink_waiter *take_waiters(struct sink *s)
 {
+    struct sink_waiter *w = s->waiters;
+    if (!w || is_full(s))
+        return NULL;
+    s->waiters = NULL;
+    atomic_fetch_add(&s->waking, 1);
+    return w;
+}
+
+static void poke(struct sink *s, struct sink_waiter *w)
+{
+    if (!w)
+        return;
     while (w) {
         struct sink_waiter *next = w->next;
         lane_poke(w->lane);
         free(w);
         w = next;
     }
+    atomic_fetch_sub(&s->waking, 1);
 }
 
 /* ---- attempts; on consumers ---- */
 
-static void finish_attempt(struct attempt *a, const struct ending *e)
+/* The attempt is free for another delivery. Mutex held. */
+static void release_attempt(struct sink *s, struct attempt *a)
 {
-    struct sink *s = a->sink;
-    delivery_finish(a->d, e, s->ledger);
     a->d = NULL;
-    pthread_mutex_lock(&s->mutex);
     s->out_requests--;
     s->out_items -= a->items;
     s->out_bytes -= a->bytes;
     a->next = s->free;
     s->free = a;
+}
+
+static void finish_attempt(struct attempt *a, const struct ending *e)
+{
+    struct sink *s = a->sink;
+    delivery_finish(a->d, e, s->ledger);
+    pthread_mutex_lock(&s->mutex);
+    release_attempt(s, a);
     if (s->first)
         call_consumer(s);
     pthread_mutex_unlock(&s->mutex);
+}
+
+/* After a reload another sink makes the next attempt. False: there is none. */
+static bool leave_to_heir(struct attempt *a)
+{
+    struct sink *s = a->sink;
+    pthread_mutex_lock(&s->mutex);
+    struct sink *heir = s->heir;
+    struct delivery *d = a->d;
+    if (heir)
+        release_attempt(s, a);
+    pthread_mutex_unlock(&s->mutex);
+    if (heir)
+        enqueue(heir, d, true);
+    return heir != NULL;
+}
+
+/* Its wait is over. Mutex held. */
+static void make_due(struct sink *s, struct attempt *a)
+{
+    a->waiting = false;
+    a->is_due = true;
+    a->next = s->due;
+    s->due = a;
+    call_consumer(s);
 }
 
 static void timer_fired(struct clock_timer *timer)
@@ -236,12 +302,8 @@ static void timer_fired(struct clock_timer *timer)
         (struct attempt *)(void *)((uint8_t *)timer - offsetof(struct attempt, timer));
     struct sink *s = a->sink;
     pthread_mutex_lock(&s->mutex);
-    if (a->waiting) {
-        a->waiting = false;
-        a->next = s->due;
-        s->due = a;
-        call_consumer(s);
-    }
+    if (a->waiting)
+        make_due(s, a);
     pthread_mutex_unlock(&s->mutex);
     pump(s);
 }
@@ -376,6 +438,8 @@ static void conclude(struct attempt *a, int32_t status)
         finish_attempt(a, &e);
         return;
     }
+    if (leave_to_heir(a))
+        return;
     const int64_t delay = retry_delay(r, &a->backoff_ns, send->retry_after_ns, &s->random);
     const int64_t again = clock_now(clock) + delay;
     const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
@@ -399,6 +463,7 @@ static struct attempt *next_attempt(struct sink *s, struct sink_waiter **wake)
     struct attempt *a = s->due;
     if (a) {
         s->due = a->next;
+        a->is_due = false;
         s->in_flight++;
         s->sends++;
         return a;
@@ -424,10 +489,7 @@ static struct attempt *next_attempt(struct sink *s, struct sink_waiter **wake)
     s->out_bytes += a->bytes;
     s->in_flight++;
     s->sends++;
-    if (s->waiters && !is_full(s)) {
-        *wake = s->waiters;
-        s->waiters = NULL;
-    }
+    *wake = take_waiters(s);
     return a;
 }
 
@@ -455,7 +517,7 @@ static void *consume(void *arg)
         if (s->due || (s->first && s->free))
             call_consumer(s);
         pthread_mutex_unlock(&s->mutex);
-        poke(wake);
+        poke(s, wake);
         int32_t status = prepare(a);
         if (status == SL_OK)
             status = s->component->type->send(s->component->self, &a->d->pub, &a->send);
@@ -499,7 +561,7 @@ static void pump(struct sink *s)
             break;
         }
         pthread_mutex_unlock(&s->mutex);
-        poke(wake);
+        poke(s, wake);
         int32_t status = prepare(a);
         if (status == SL_OK)
             status = s->async->begin(s->component->self, &a->d->pub, &a->send, on_sent, a);
@@ -524,6 +586,54 @@ void sink_started(struct sink *s)
         s->async = c->type->interface_of(c->self, SL_ASYNC_SEND);
 }
 
+/* ---- after a reload ---- */
+
+void sink_hand_over(struct sink *s, struct sink *heir)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->heir = heir;
+    struct delivery *first = s->first;
+    s->first = s->last = NULL;
+    s->queued_requests = s->queued_items = s->queued_bytes = 0;
+    s->due = NULL;
+    for (uint32_t i = 0; i < s->max_consumers; i++) {
+        struct attempt *a = &s->attempts[i];
+        if (!a->waiting && !a->is_due)
+            continue;
+        struct delivery *d = a->d; /* older than what is queued */
+        a->waiting = a->is_due = false;
+        release_attempt(s, a);
+        d->next = first;
+        first = d;
+    }
+    struct sink_waiter *wake = take_waiters(s);
+    pthread_mutex_unlock(&s->mutex);
+    while (first) {
+        struct delivery *d = first;
+        first = d->next;
+        d->next = NULL;
+        enqueue(heir, d, true);
+    }
+    poke(s, wake);
+}
+
+void sink_forget_gone(struct sink *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    for (struct sink_waiter **at = &s->waiters; *at;) {
+        struct sink_waiter *w = *at;
+        if (w->lane->closed) {
+            *at = w->next;
+            free(w);
+        } else {
+            at = &w->next;
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+    while (atomic_load(&s->waking))
+        sched_yield(); /* someone is poking those that it took from the list */
+}
+
 /* ---- ending ---- */
 
 void sink_drain(struct sink *s, int64_t deadline_ns)
@@ -532,12 +642,8 @@ void sink_drain(struct sink *s, int64_t deadline_ns)
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = 0; i < s->max_consumers; i++) { /* waiting retries are tried now */
         struct attempt *a = &s->attempts[i];
-        if (a->waiting) {
-            a->waiting = false;
-            a->next = s->due;
-            s->due = a;
-            call_consumer(s);
-        }
+        if (a->waiting)
+            make_due(s, a);
     }
     pthread_mutex_unlock(&s->mutex);
     pump(s);
@@ -597,7 +703,6 @@ void sink_read(struct sink *s, struct sink_stats *out)
         .size = size_locked(s),
         .capacity = s->config.sending_queue.queue_size,
         .in_flight = s->in_flight,
-        .enqueue_failed = s->enqueue_failed,
         .attempts = s->sends,
         .retries = s->retries,
     };

@@ -52,13 +52,18 @@ bool sink_is_empty(struct sink *);
  * left is settled as failed; returns its items. */
 uint64_t sink_close(struct sink *);
 
+/* [control] After a reload: what waits here, and what cannot be sent here, goes to the sink of the
+ * component that has taken this one's place. */
+void sink_hand_over(struct sink *, struct sink *heir);
+/* [control] Forgets waiters that are closed lanes. */
+void sink_forget_gone(struct sink *);
+
 struct sink_stats {
     struct component *component;
     uint32_t signal;
     uint64_t requests, items, bytes; /* waiting or being sent */
     uint64_t size, capacity;         /* in units of the sizer */
     uint32_t in_flight;              /* sends that run now */
-    uint64_t enqueue_failed;         /* items */
     uint64_t attempts, retries;
 };
 void sink_read(struct sink *, struct sink_stats *);

@@ -1,13 +1,14 @@
 /* Decoding a delivery for a node that needs OTLP. Any thread. */
 #include "pipeline/graph/transcode.h"
 #include "pipeline/delivery/metadata.h"
+#include "pipeline/graph/codecs.h"
 
 int32_t delivery_decode(struct component *c, struct delivery **d)
 {
     const sl_payload *in = (*d)->pub.payload;
     if (!in || !in->encoding || (c->type->flags & SL_ANY_ENCODING))
         return SL_OK;
-    struct component *codec = graph_codec(c->graph, in->encoding, in->signal);
+    struct component *codec = codecs_find(c->runtime, in->encoding, in->signal);
     if (!codec)
         return SL_ERR_UNSUPPORTED;
     sl_payload *out = NULL;

@@ -22,7 +22,7 @@ struct free_buffer {
 };
 
 struct memory {
-    uint64_t limit;
+    _Atomic uint64_t limit;
     _Atomic uint64_t used;
     _Atomic uint64_t pooled;
     _Atomic uint64_t taken; /* buffers, ever */
@@ -80,7 +80,7 @@ struct memory *memory_create(uint64_t limit)
     struct memory *m = calloc(1, sizeof *m);
     if (!m)
         return NULL;
-    m->limit = limit;
+    atomic_init(&m->limit, limit);
     if (pthread_mutex_init(&m->mutex, NULL)) {
         free(m);
         return NULL;
@@ -99,9 +99,10 @@ void memory_destroy(struct memory *m)
 
 bool memory_reserve(struct memory *m, uint64_t bytes)
 {
+    const uint64_t limit = memory_limit(m);
     const uint64_t before = atomic_fetch_add_explicit(&m->used, bytes, memory_order_relaxed);
-    if (!m->limit || (before + bytes >= bytes && before + bytes <= m->limit)) {
-        if (m->limit && before + bytes + memory_pooled(m) > m->limit)
+    if (!limit || (before + bytes >= bytes && before + bytes <= limit)) {
+        if (limit && before + bytes + memory_pooled(m) > limit)
             memory_trim(m);
         return true;
     }
@@ -116,8 +117,8 @@ void memory_give_back(struct memory *m, uint64_t bytes)
 
 bool memory_takes_in(const struct memory *m, uint64_t bytes)
 {
-    const uint64_t used = memory_used(m);
-    return !m->limit || (used + bytes >= bytes && used + bytes <= m->limit - m->limit / 4);
+    const uint64_t used = memory_used(m), limit = memory_limit(m);
+    return !limit || (used + bytes >= bytes && used + bytes <= limit - limit / 4);
 }
 
 uint8_t *memory_buffer_take(struct memory *m, uint64_t bytes, uint64_t *capacity)
@@ -170,9 +171,10 @@ void memory_buffer_give(struct memory *m, uint8_t *buffer, uint64_t capacity)
     if (!buffer)
         return;
     const uint32_t class = class_of(capacity);
+    const uint64_t limit = memory_limit(m);
     memory_give_back(m, capacity);
     if (class < CLASSES && memory_pooled(m) + capacity <= POOL_BYTES &&
-        (!m->limit || memory_used(m) + memory_pooled(m) + capacity <= m->limit)) {
+        (!limit || memory_used(m) + memory_pooled(m) + capacity <= limit)) {
         struct free_buffer *f = (struct free_buffer *)(void *)buffer;
         pthread_mutex_lock(&m->mutex);
         f->next = m->free[class];
@@ -203,7 +205,14 @@ void memory_trim(struct memory *m)
 
 uint64_t memory_limit(const struct memory *m)
 {
-    return m->limit;
+    return atomic_load_explicit(&m->limit, memory_order_relaxed);
+}
+
+void memory_set_limit(struct memory *m, uint64_t limit)
+{
+    atomic_store_explicit(&m->limit, limit, memory_order_relaxed);
+    if (limit && memory_used(m) + memory_pooled(m) > limit)
+        memory_trim(m);
 }
 
 uint64_t memory_used(const struct memory *m)

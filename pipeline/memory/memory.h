@@ -39,6 +39,8 @@ void memory_on_use(struct memory *, void (*used)(void *), void *arg);
 bool memory_rested(struct memory *);
 
 uint64_t memory_limit(const struct memory *);
+/* Holds from now on; what is above a lower one stays until it is given back. */
+void memory_set_limit(struct memory *, uint64_t limit);
 uint64_t memory_used(const struct memory *);   /* reserved and not given back */
 uint64_t memory_pooled(const struct memory *); /* buffers kept for reuse */
 #endif

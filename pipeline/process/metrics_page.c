@@ -11,17 +11,23 @@
 
 enum { RESOURCE_MAX = 32 };
 
+struct endpoint {
+    char name[300]; /* "localhost:8888"; "": none */
+    bool listens;
+    int32_t fd;
+    struct http_server *server;
+};
+
 struct metrics_page {
-    struct graph *graph;
     struct runtime *runtime;
     uv_loop_t *loop;
-    struct http_server *server;
+    struct endpoint now, next; /* next: prepared and not committed */
+    uint32_t open;             /* servers that have not closed yet */
     struct process_metrics *process;
-    pthread_mutex_t mutex;
+    pthread_mutex_t mutex; /* guards what follows */
     struct prometheus_options options;
     struct metric_label resource[RESOURCE_MAX];
     char instance_id[40];
-    bool closed;
 };
 
 struct text {
@@ -55,7 +61,7 @@ static void write_page(void *arg, void (*write)(void *, sl_bytes), void *ctx)
 {
     struct metrics_page *p = arg;
     pthread_mutex_lock(&p->mutex);
-    publish(p->graph, p->runtime);
+    publish(p->runtime);
     prometheus_write(p->runtime->metrics, &p->options, write, ctx);
     pthread_mutex_unlock(&p->mutex);
 }
@@ -101,7 +107,6 @@ static void make_instance_id(char out[40])
 static void make_resource(struct metrics_page *p, const sl_raw *changes)
 {
     uint32_t n = 0;
-    make_instance_id(p->instance_id);
     const struct metric_label defaults[] = {{"service.name", "sluice"},
                                             {"service.version", SLUICE_VERSION},
                                             {"service.instance.id", p->instance_id}};
@@ -120,47 +125,90 @@ static void make_resource(struct metrics_page *p, const sl_raw *changes)
     p->options.n_resource = n;
 }
 
-struct metrics_page *metrics_page_create(struct graph *g, struct runtime *r,
-                                         const struct service_config *s, uv_loop_t *loop,
-                                         sl_error *error)
+static void take_options(struct metrics_page *p, const struct service_config *s)
 {
-    struct metrics_page *p = calloc(1, sizeof *p);
-    char endpoint[300];
-    int32_t fd;
-    if (!p) {
-        (void)sl_fail(error, SL_ERR_NOMEM, "no memory");
-        return NULL;
-    }
-    p->graph = g;
-    p->runtime = r;
-    p->loop = loop;
+    pthread_mutex_lock(&p->mutex);
     p->options.units = !s->metrics.without_units;
     p->options.type_suffix = !s->metrics.without_type_suffix;
     p->options.scope = !s->metrics.without_scope_info;
-    p->options.version = SLUICE_VERSION;
     make_resource(p, s->resource);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+struct metrics_page *metrics_page_create(struct runtime *r, uv_loop_t *loop)
+{
+    struct metrics_page *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->runtime = r;
+    p->loop = loop;
+    p->options.version = SLUICE_VERSION;
+    make_instance_id(p->instance_id);
     pthread_mutex_init(&p->mutex, NULL);
     p->process = process_metrics_create(r->metrics);
-    r->write_metrics = write_page;
     r->write_metrics_arg = p;
-    const struct http_handler handler = {.ctx = p, .headers = on_headers, .end = on_end};
-    struct http_limits limits;
-    http_limits_init(&limits);
-    limits.connections = 32;
-    (void)snprintf(endpoint, sizeof endpoint, "%.*s:%u", (int)s->metrics.host.n,
-                   (const char *)s->metrics.host.p, s->metrics.port);
-    if (sockets_open(r->sockets, sl_str(endpoint), sl_str("tcp"), &fd, error) == SL_OK &&
-        http_server_create(loop, &handler, &limits, &p->server, error) == SL_OK &&
-        http_server_listen(p->server, fd, error) == SL_OK)
-        return p;
-    metrics_page_destroy(p);
-    return NULL;
+    r->write_metrics = write_page;
+    return p;
 }
+
+/* ---- serving it ---- */
 
 static void on_closed(void *ctx)
 {
     struct metrics_page *p = ctx;
-    p->closed = true;
+    p->open--;
+}
+
+static void endpoint_close(struct metrics_page *p, struct endpoint *e)
+{
+    if (e->server)
+        http_server_close(e->server, on_closed, p);
+    if (e->listens)
+        sockets_done(p->runtime->sockets, e->fd);
+    *e = (struct endpoint){.listens = false};
+}
+
+static int32_t endpoint_open(struct metrics_page *p, struct endpoint *e, sl_error *error)
+{
+    const struct http_handler handler = {.ctx = p, .headers = on_headers, .end = on_end};
+    struct http_limits limits;
+    http_limits_init(&limits);
+    limits.connections = 32;
+    int32_t status =
+        sockets_open(p->runtime->sockets, NULL, sl_str(e->name), sl_str("tcp"), &e->fd, error);
+    e->listens = status == SL_OK;
+    if (status == SL_OK)
+        status = http_server_create(p->loop, &handler, &limits, &e->server, error);
+    if (status == SL_OK) {
+        p->open++;
+        status = http_server_listen(e->server, e->fd, error);
+    }
+    if (status != SL_OK)
+        endpoint_close(p, e);
+    return status;
+}
+
+int32_t metrics_page_prepare(struct metrics_page *p, const struct service_config *s,
+                             sl_error *error)
+{
+    struct endpoint *e = &p->next;
+    *e = (struct endpoint){.listens = false};
+    if (s->metrics.enabled)
+        (void)snprintf(e->name, sizeof e->name, "%.*s:%u", (int)s->metrics.host.n,
+                       (const char *)s->metrics.host.p, s->metrics.port);
+    if (!strcmp(e->name, p->now.name))
+        return SL_OK;
+    return s->metrics.enabled ? endpoint_open(p, e, error) : SL_OK;
+}
+
+void metrics_page_commit(struct metrics_page *p, const struct service_config *s)
+{
+    take_options(p, s);
+    if (!strcmp(p->next.name, p->now.name))
+        return;
+    endpoint_close(p, &p->now);
+    p->now = p->next;
+    p->next = (struct endpoint){.listens = false};
 }
 
 void metrics_page_destroy(struct metrics_page *p)
@@ -168,11 +216,10 @@ void metrics_page_destroy(struct metrics_page *p)
     if (!p)
         return;
     p->runtime->write_metrics = NULL;
-    if (p->server) {
-        http_server_close(p->server, on_closed, p);
-        while (!p->closed)
-            (void)uv_run(p->loop, UV_RUN_ONCE);
-    }
+    endpoint_close(p, &p->now);
+    endpoint_close(p, &p->next);
+    while (p->open)
+        (void)uv_run(p->loop, UV_RUN_ONCE);
     process_metrics_destroy(p->process);
     pthread_mutex_destroy(&p->mutex);
     free(p);

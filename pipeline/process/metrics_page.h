@@ -7,9 +7,13 @@
 
 struct metrics_page;
 
-/* Opens the endpoint; the loop serves it. NULL: the reason is in `error`. */
-struct metrics_page *metrics_page_create(struct graph *, struct runtime *,
-                                         const struct service_config *, uv_loop_t *, sl_error *);
-/* After the loop's last run; runs the loop until the server is closed. */
+/* Makes the page, which others may write (runtime.write_metrics), without an endpoint. NULL: no
+ * memory. */
+struct metrics_page *metrics_page_create(struct runtime *, uv_loop_t *);
+/* Opens the config's endpoint, where it is another than now; and serves there from now on, under the
+ * config's resource and names, which must stay until the next commit. */
+int32_t metrics_page_prepare(struct metrics_page *, const struct service_config *, sl_error *);
+void metrics_page_commit(struct metrics_page *, const struct service_config *);
+/* After the loop's last run; runs the loop until the servers are closed. */
 void metrics_page_destroy(struct metrics_page *);
 #endif

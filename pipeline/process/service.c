@@ -1,12 +1,10 @@
 /* The process around the graph. Everything here runs on the control thread, which becomes the main
  * loop's, but for what plugins ask of it through the runtime's hooks. */
-#include "pipeline/process/service.h"
 #include "pipeline/graph/runtime.h"
 #include "pipeline/memory/memory.h"
 #include "pipeline/memory/system.h"
-#include "pipeline/process/loop.h"
-#include "pipeline/process/metrics_page.h"
-#include "pipeline/telemetry/log.h"
+#include "pipeline/process/service_internal.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
@@ -15,80 +13,39 @@
 
 enum { DRAIN_CHECK_MS = 5 };
 
-struct service {
-    struct config_tree tree;
-    struct service_config config;
-    struct runtime runtime;
-    struct graph *graph;
-    struct loop *loop;
-    struct metrics_page *page;
-    struct clock_timer rest; /* looks whether memory can go back to the system */
-    bool tree_made, config_made;
-    bool draining, fatal;
-    int signals;
-    int64_t deadline_ns;
-    uint64_t left;
-};
-
-static void set_log(struct service *s)
+uint64_t service_memory_limit(const struct service_config *s)
 {
-    static const int32_t levels[] = {SL_LOG_DEBUG, SL_LOG_INFO, SL_LOG_WARN, SL_LOG_ERROR,
-                                     SL_LOG_ERROR};
-    const struct service_logs *l = &s->config.logs;
-    struct log_options o;
-    log_options_init(&o);
-    o.level = levels[l->level];
-    o.encoding = l->encoding == SERVICE_JSON ? LOG_JSON : LOG_CONSOLE;
-    o.sampling = (struct log_sampling){.enabled = l->sampling.enabled != 0,
-                                       .tick_ns = l->sampling.tick,
-                                       .initial = l->sampling.initial,
-                                       .thereafter = l->sampling.thereafter};
-    if (l->output_paths.n)
-        o.n_outputs = 0;
-    for (uint32_t i = 0; i < l->output_paths.n && o.n_outputs < LOG_OUTPUTS_MAX; i++) {
-        sl_error error = {.size = sizeof error};
-        bool owned; /* lives as long as the process */
-        int fd;
-        const sl_bytes *path = SL_LIST_AT(sl_bytes, l->output_paths, i);
-        if (log_output_open((const char *)path->p, &fd, &owned, &error) == SL_OK)
-            o.outputs[o.n_outputs++] = fd;
-        else
-            log_line(s->runtime.log, SL_LOG_ERROR, "service::telemetry::logs: %s", error.text);
-    }
-    sl_log_field fields[16];
-    const sl_raw *initial = l->initial_fields;
-    for (uint32_t i = 0; initial && i < initial->n && i < 16; i++) {
-        fields[i].key = (const char *)initial->children[i].key.p;
-        fields[i].value = initial->children[i].text;
-        o.n_initial_fields = i + 1;
-    }
-    o.initial_fields = fields;
-    (void)log_configure(s->runtime.log, &o);
+    return s->memory_limit ? s->memory_limit : system_memory_default();
 }
 
-/* The config decides about memory, so it is read before the rest is made. */
+/* Where an output cannot be opened the log stays as it is, and says so. */
+static void set_log(struct service *s)
+{
+    sl_error error = {.size = sizeof error};
+    const struct service_logs *l = &s->settings->config.logs;
+    if (logs_open(&s->logs, l, &error) != SL_OK)
+        log_line(s->runtime.log, SL_LOG_ERROR, "service::telemetry::logs: %s", error.text);
+    else
+        (void)logs_apply(&s->logs, l, s->runtime.log);
+}
+
+/* The config decides about memory, so it is read before the rest is made. Of a config that is wrong
+ * there, the components are looked at too, so that all is said at once; the graph is not made. */
 static int32_t prepare(struct service *s, const struct service_options *o,
                        struct config_diagnostics *d)
 {
     sl_error error = {.size = sizeof error};
-    s->tree_made = true;
-    int32_t status = sources_load(&o->sources, &s->tree, d);
-    if (status != SL_OK)
-        return status;
-    s->config_made = true;
-    /* Of a config that is wrong there, the components are looked at too, so that all is said at
-     * once; the graph is not made. */
-    status = service_init(&s->config, &s->tree, NULL, d);
-    if (status != SL_OK && status != SL_ERR_INVALID)
-        return status;
+    s->settings = settings_load(&o->sources, d);
+    if (!s->settings || !s->settings->has_config)
+        return SL_ERR_INVALID;
     const struct runtime_options options = {
-        .memory_limit = s->config.memory_limit ? s->config.memory_limit : system_memory_default(),
+        .memory_limit = service_memory_limit(&s->settings->config),
         .plugin_directories = o->plugin_directories,
         .n_plugin_directories = o->n_plugin_directories,
         .installed_plugins = SLUICE_PLUGIN_DIRECTORY,
         .state_directory = o->state_directory,
     };
-    status = runtime_init(&s->runtime, &options, &error);
+    const int32_t status = runtime_init(&s->runtime, &options, &error);
     if (status != SL_OK)
         diagnostics_add(d, CONFIG_ERROR, (struct config_place){0}, "%s", error.text);
     return status;
@@ -101,8 +58,9 @@ struct service *service_create(const struct service_options *o, struct config_di
         diagnostics_no_memory(d);
         return NULL;
     }
+    s->options = *o;
     if (prepare(s, o, d) == SL_OK)
-        s->graph = graph_create(&s->runtime, &s->config, d);
+        s->graph = graph_create(&s->runtime, &s->settings->config, d);
     if (!s->graph || diagnostics_failed(d)) {
         service_destroy(s);
         return NULL;
@@ -115,14 +73,13 @@ void service_destroy(struct service *s)
 {
     if (!s)
         return;
+    watch_destroy(s->watch);
     metrics_page_destroy(s->page);
     graph_destroy(s->graph);
     loop_destroy(s->loop);
     runtime_deinit(&s->runtime);
-    if (s->config_made)
-        service_deinit(&s->config);
-    if (s->tree_made)
-        tree_deinit(&s->tree);
+    logs_close(&s->logs);
+    settings_destroy(s->settings);
     free(s);
 }
 
@@ -150,12 +107,14 @@ static void look_at_memory(struct clock_timer *timer)
 
 /* ---- ending ---- */
 
-static void begin_drain(struct service *s)
+void service_end(struct service *s)
 {
-    if (s->draining)
+    if (s->draining || !reload_let_end(s))
         return;
     s->draining = true;
-    s->deadline_ns = clock_now(s->runtime.clock) + s->config.shutdown_timeout_ns;
+    s->deadline_ns = clock_now(s->runtime.clock);
+    if (s->signals < 2) /* the second says not to wait */
+        s->deadline_ns += s->settings->config.shutdown_timeout_ns;
     graph_drain(s->graph, s->deadline_ns);
     loop_tick_every(s->loop, DRAIN_CHECK_MS);
 }
@@ -164,31 +123,37 @@ static void on_signal(void *arg, int number)
 {
     struct service *s = arg;
     if (number == SIGHUP) {
-        log_line(s->runtime.log, SL_LOG_WARN,
-                 "SIGHUP: reloading the config is not supported by this version; nothing changed");
+        log_line(s->runtime.log, SL_LOG_INFO, "Received signal from OS: hangup.");
+        reload_begin(s);
         return;
     }
     if (s->signals++) {
         log_line(s->runtime.log, SL_LOG_WARN, "Second signal: not waiting for the drain to finish");
-        loop_end(s->loop);
+        s->deadline_ns = 0;
+        reload_hurry(s);
         return;
     }
     log_line(s->runtime.log, SL_LOG_INFO, "Received signal from OS: %s. Draining, at most %.1f s.",
              number == SIGTERM ? "terminated" : "interrupt",
-             (double)s->config.shutdown_timeout_ns / 1e9);
-    begin_drain(s);
+             (double)s->settings->config.shutdown_timeout_ns / 1e9);
+    service_end(s);
 }
 
 static void on_tick(void *arg)
 {
     struct service *s = arg;
-    if (s->draining && (graph_drained(s->graph) || clock_now(s->runtime.clock) >= s->deadline_ns))
+    if (!s->draining)
+        return;
+    const bool late = clock_now(s->runtime.clock) >= s->deadline_ns;
+    if (late)
+        reload_hurry(s);
+    if ((graph_drained(s->graph) || late) && !s->reloading.runs)
         loop_end(s->loop);
 }
 
 static void fatal_on_loop(void *arg)
 {
-    begin_drain(arg);
+    service_end(arg);
 }
 
 static void fatal(void *arg, const char *component, const char *text)
@@ -201,6 +166,25 @@ static void fatal(void *arg, const char *component, const char *text)
 }
 
 /* ---- running ---- */
+
+static void on_files_changed(void *arg)
+{
+    struct service *s = arg;
+    log_line(s->runtime.log, SL_LOG_INFO, "The configuration's files have changed.");
+    reload_begin(s);
+}
+
+static void begin_watch(struct service *s)
+{
+    if (!s->options.watch)
+        return;
+    s->watch = watch_create(loop_uv(s->loop), s->runtime.clock, on_files_changed, s);
+    const int failed =
+        s->watch ? watch_files(s->watch, s->settings->files, s->settings->n_files, false) : ENOMEM;
+    if (failed)
+        log_line(s->runtime.log, SL_LOG_ERROR, "--watch: not all files can be watched: %s",
+                 strerror(failed));
+}
 
 static void say_durability(struct service *s)
 {
@@ -243,14 +227,14 @@ int service_run(struct service *s)
         (void)graph_stop(s->graph);
         return SERVICE_NOT_STARTED;
     }
-    if (s->config.metrics.enabled) {
-        s->page = metrics_page_create(s->graph, &s->runtime, &s->config, loop_uv(s->loop), &error);
-        if (!s->page) {
-            log_line(s->runtime.log, SL_LOG_ERROR, "Cannot start: service::telemetry::metrics: %s",
-                     error.text);
-            return finish(s, SERVICE_NOT_STARTED);
-        }
+    s->page = metrics_page_create(&s->runtime, loop_uv(s->loop));
+    if (!s->page || metrics_page_prepare(s->page, &s->settings->config, &error) != SL_OK) {
+        log_line(s->runtime.log, SL_LOG_ERROR, "Cannot start: service::telemetry::metrics: %s",
+                 s->page ? error.text : "no memory");
+        return finish(s, SERVICE_NOT_STARTED);
     }
+    metrics_page_commit(s->page, &s->settings->config);
+    begin_watch(s);
     say_durability(s);
     log_line(s->runtime.log, SL_LOG_INFO,
              "Everything is ready. Begin running and processing data.");
@@ -262,10 +246,10 @@ int service_run(struct service *s)
 
 const struct config_tree *service_tree(const struct service *s)
 {
-    return &s->tree;
+    return &s->settings->tree;
 }
 
 const struct service_config *service_settings(const struct service *s)
 {
-    return &s->config;
+    return &s->settings->config;
 }

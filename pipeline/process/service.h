@@ -11,6 +11,7 @@ struct service_options {
     const char *const *plugin_directories; /* none: the default one */
     uint32_t n_plugin_directories;
     const char *state_directory; /* NULL: none */
+    bool watch;                  /* reload when the config's files change */
 };
 
 struct service;

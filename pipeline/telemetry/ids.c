@@ -80,6 +80,17 @@ static const struct metric_def ids[METRIC_IDS] = {
                             "Bytes of the memory budget that are in use.", SL_GAUGE, 1},
     [METRIC_BUDGET_POOLED] = {"sluice_memory_pooled_bytes", "By",
                               "Bytes in payload buffers that are kept for reuse.", SL_GAUGE, 1},
+    [METRIC_CONFIG_RELOADS] = {"sluice_config_reloads_total", "{reload}",
+                               "Reloads of the configuration, by result: ok or failed.", SL_COUNTER,
+                               1},
+    [METRIC_CONFIG_ITEMS_LEFT] = {"sluice_config_reload_items_left_total", "{item}",
+                                  "Items that failed because what held them was removed by a "
+                                  "reload and did not drain in time.",
+                                  SL_COUNTER, 1},
+    [METRIC_CONFIG_LAST_RELOAD] =
+        {"sluice_config_last_reload_success_timestamp_seconds", "s",
+         "When the configuration was last reloaded with success, in seconds since 1970; 0: never.",
+         SL_GAUGE, 1000000000},
     [METRIC_LOG_SUPPRESSED] = {"sluice_log_lines_suppressed_total", "{line}",
                                "Log lines left out by sampling.", SL_COUNTER, 1},
     [METRIC_SERIES_REFUSED] = {"sluice_metric_series_refused_total", "{series}",

@@ -33,12 +33,15 @@ enum metric_id {
     METRIC_PROCESS_RSS,
     METRIC_PROCESS_HEAP_ALLOC,
     METRIC_PROCESS_SYS_MEMORY,
-    METRIC_ITEMS,         /* labels component, kind, signal, outcome, reason */
-    METRIC_HELD_ITEMS,    /* gauge; labels component, kind, signal */
-    METRIC_HELD_BYTES,    /* gauge; labels component, kind, signal */
-    METRIC_BUDGET_LIMIT,  /* gauge */
-    METRIC_BUDGET_USED,   /* gauge */
-    METRIC_BUDGET_POOLED, /* gauge */
+    METRIC_ITEMS,          /* labels component, kind, signal, outcome, reason */
+    METRIC_HELD_ITEMS,     /* gauge; labels component, kind, signal */
+    METRIC_HELD_BYTES,     /* gauge; labels component, kind, signal */
+    METRIC_BUDGET_LIMIT,   /* gauge */
+    METRIC_BUDGET_USED,    /* gauge */
+    METRIC_BUDGET_POOLED,  /* gauge */
+    METRIC_CONFIG_RELOADS, /* label result: ok, failed */
+    METRIC_CONFIG_ITEMS_LEFT,
+    METRIC_CONFIG_LAST_RELOAD, /* gauge; wall clock ns, shown as seconds; 0: never */
     METRIC_LOG_SUPPRESSED,
     METRIC_SERIES_REFUSED,
     METRIC_IDS

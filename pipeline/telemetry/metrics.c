@@ -1,5 +1,5 @@
-/* The registry of metrics. Series are found through a hash table that only grows, so that a reader
- * needs no lock; families and callbacks are lists under the registry's lock. Any thread. */
+/* The registry of metrics: families with their series, which are also found through a hash table;
+ * all of it under the registry's lock. Any thread. */
 #include "pipeline/telemetry/metrics.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,9 +11,9 @@ struct family;
 struct series {
     struct metric metric; /* first, and alone on its cache line */
     struct family *family;
-    struct series *next;                  /* in the family, by labels */
-    _Atomic(struct series *) next_bucket; /* not for callbacks */
-    int64_t (*read)(void *ctx);           /* NULL: the metric is the value */
+    struct series *next;        /* in the family, by labels */
+    struct series *next_bucket; /* not for callbacks */
+    int64_t (*read)(void *ctx); /* NULL: the metric is the value */
     void *ctx;
     _Atomic uint64_t *counts; /* of a histogram, one a bucket; in the same block */
     uint32_t hash, n_labels;
@@ -31,7 +31,7 @@ struct metrics {
     struct family *families;
     uint32_t n_series, max_series;
     _Atomic uint64_t refused;
-    _Atomic(struct series *) buckets[BUCKETS];
+    struct series *buckets[BUCKETS];
 };
 
 /* Labels in order of their keys, as they are kept and compared. */
@@ -118,14 +118,14 @@ static bool same_kind(const struct metric_def *a, const struct metric_def *b)
              memcmp(a->bounds, b->bounds, a->n_bounds * sizeof *a->bounds) == 0));
 }
 
+/* Under the lock. */
 static struct series *find(struct metrics *metrics, const char *name,
                            const struct sorted_labels *sorted)
 {
-    struct series *series =
-        atomic_load_explicit(&metrics->buckets[sorted->hash % BUCKETS], memory_order_acquire);
+    struct series *series = metrics->buckets[sorted->hash % BUCKETS];
     while (series && (series->hash != sorted->hash || strcmp(series->family->def.name, name) != 0 ||
                       compare_labels(series, sorted) != 0))
-        series = atomic_load_explicit(&series->next_bucket, memory_order_acquire);
+        series = series->next_bucket;
     return series;
 }
 
@@ -250,21 +250,19 @@ struct metric *metrics_series(struct metrics *metrics, const struct metric_def *
     struct sorted_labels sorted;
     struct series *series = NULL;
     if (def && def_ok(def) && sort_labels(def->name, labels, n_labels, &sorted)) {
+        pthread_mutex_lock(&metrics->lock);
         series = find(metrics, def->name, &sorted);
-        if (!series && labels_ok(&sorted)) {
-            pthread_mutex_lock(&metrics->lock);
-            series = find(metrics, def->name, &sorted);
-            struct family *family =
-                !series && metrics->n_series < metrics->max_series ? family_of(metrics, def) : NULL;
-            if (family && (series = insert(family, &sorted)) != NULL) {
-                _Atomic(struct series *) *bucket = &metrics->buckets[sorted.hash % BUCKETS];
-                atomic_init(&series->next_bucket,
-                            atomic_load_explicit(bucket, memory_order_relaxed));
-                atomic_store_explicit(bucket, series, memory_order_release);
-                metrics->n_series++;
-            }
-            pthread_mutex_unlock(&metrics->lock);
+        struct family *family =
+            !series && metrics->n_series < metrics->max_series && labels_ok(&sorted)
+                ? family_of(metrics, def)
+                : NULL;
+        if (family && (series = insert(family, &sorted)) != NULL) {
+            struct series **bucket = &metrics->buckets[sorted.hash % BUCKETS];
+            series->next_bucket = *bucket;
+            *bucket = series;
+            metrics->n_series++;
         }
+        pthread_mutex_unlock(&metrics->lock);
     }
     if (!series || !same_kind(&series->family->def, def)) {
         atomic_fetch_add_explicit(&metrics->refused, 1, memory_order_relaxed);
@@ -322,6 +320,43 @@ void metrics_unobserve(struct metrics *metrics, struct metrics_callback *callbac
     metrics->n_series--;
     pthread_mutex_unlock(&metrics->lock);
     free(series);
+}
+
+static bool has_label(const struct series *s, const char *key, const char *value)
+{
+    for (uint32_t i = 0; i < s->n_labels; i++)
+        if (!strcmp(s->labels[i].key, key))
+            return !strcmp(s->labels[i].value, value);
+    return false;
+}
+
+static void unlink_bucket(struct metrics *metrics, struct series *series)
+{
+    struct series **at = &metrics->buckets[series->hash % BUCKETS];
+    while (*at && *at != series)
+        at = &(*at)->next_bucket;
+    if (*at) /* callbacks are in none */
+        *at = series->next_bucket;
+}
+
+void metrics_forget(struct metrics *metrics, const char *kind, const char *id)
+{
+    pthread_mutex_lock(&metrics->lock);
+    for (struct family *family = metrics->families; family; family = family->next) {
+        for (struct series **at = &family->first; *at;) {
+            struct series *s = *at;
+            if (s->read || !(has_label(s, kind, id) ||
+                             (has_label(s, "component", id) && has_label(s, "kind", kind)))) {
+                at = &s->next;
+                continue;
+            }
+            *at = s->next;
+            unlink_bucket(metrics, s);
+            metrics->n_series--;
+            free(s);
+        }
+    }
+    pthread_mutex_unlock(&metrics->lock);
 }
 
 uint64_t metrics_refused(const struct metrics *metrics)

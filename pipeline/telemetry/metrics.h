@@ -1,9 +1,9 @@
 /* The registry of Sluice's own metrics: families of counters, gauges and histograms, each with its
  * series.
  *
- * A series is one atomic integer on a cache line of its own (of a histogram: and its buckets), which lives as long as the registry:
- * adding takes no lock. Looking up a series that exists takes none either; making one, and reading
- * all of them, takes the registry's. Any thread. */
+ * A series is one atomic integer on a cache line of its own (of a histogram: and its buckets): adding
+ * takes no lock. Making a series, looking one up, removing and reading them takes the registry's.
+ * Any thread. */
 #ifndef SLUICE_PIPELINE_METRICS_H
 #define SLUICE_PIPELINE_METRICS_H
 #include <sluice/plugin.h>
@@ -77,6 +77,10 @@ struct metrics_callback *metrics_observe(struct metrics *, const struct metric_d
                                          int64_t (*read)(void *ctx), void *ctx);
 /* The series is gone, and `read` is not running and will not be called. NULL is ignored. */
 void metrics_unobserve(struct metrics *, struct metrics_callback *);
+
+/* Removes the series of a component that is gone: those with the label {kind: id}, and those with
+ * both {component: id} and {kind: kind}. Nobody may use, or look up, one of them meanwhile. */
+void metrics_forget(struct metrics *, const char *kind, const char *id);
 
 uint64_t metrics_refused(const struct metrics *);
 

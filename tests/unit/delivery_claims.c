@@ -161,7 +161,7 @@ static void make_root(void)
     struct payload *p = new_payload(n);
     const sl_metadata *m = metadata_empty(1);
     struct delivery *d =
-        p && m ? delivery_root(p, m, both ? &hears_both : &hears_end, n_roots, NULL) : NULL;
+        p && m ? delivery_root(p, m, both ? &hears_both : &hears_end, n_roots, NULL, NULL) : NULL;
     if (!d) {
         payload_unref(p);
         metadata_unref(m);
