@@ -302,7 +302,8 @@ typedef struct sl_hear {
     /* The run through the processors has returned on every branch. `so_far` tells the items that
      * have already ended, such as those that a processor refused. Optional. */
     void (*taken)(void *ctx, uint64_t cookie, const sl_result *so_far);
-    /* Every item has ended. Exactly once for each accepted offer, after `taken`. */
+    /* Every item has ended. Exactly once for each accepted offer, after `taken`. Perhaps after
+     * `stop`, where a reload has removed the emitter; never after `destroy`. */
     void (*settled)(void *ctx, uint64_t cookie, const sl_result *result);
     /* There is room again; once after offers answered SL_ERR_FULL. */
     void (*ready)(void *ctx);
@@ -332,7 +333,8 @@ struct sl_host_table {
     /* [any] An optional interface of the host, or NULL. Lives as long as the component. */
     const void *(*interface_of_host)(const sl_host *, const char *id);
     /* [control, lane] An interface of another component, by its config name ("basicauth/prod"), or
-     * NULL. Extensions are made before all others: theirs are there from `prepare` on. */
+     * NULL. Extensions are made before all others: theirs are there from `prepare` on. It is valid as
+     * long as the caller: where a reload changes what was found, it makes the caller anew. */
     const void *(*interface_of_component)(const sl_host *, const char *name, const char *id);
     /* [any] Memory that is accounted to the component; NULL when there is none. Aligned to 16. */
     void *(*allocate)(const sl_host *, size_t n);
@@ -377,7 +379,7 @@ struct sl_host_table {
 
     /* Owners of a delivery: [any], one thread at a time for each delivery; forward and select only
      * on the instance's lane. `why` is a short constant such as "queue_full": it becomes a label of
-     * the metrics and must stay valid until destroy. */
+     * the metrics and must stay valid as long as the process. */
     int32_t (*forward)(const sl_host *, uint32_t port, sl_delivery *);
     void (*finish)(const sl_host *, sl_delivery *, int32_t outcome, const char *why);
     int32_t (*settle)(const sl_host *, const sl_piece *, uint32_t n, int32_t outcome,
@@ -516,7 +518,8 @@ typedef struct sl_listen {
      * any) or, with transport "unix", a path. Fails when someone else listens there. */
     int32_t (*open)(const sl_host *, sl_bytes endpoint, sl_bytes transport, int32_t *fd,
                     sl_error *);
-    /* [control] The plugin stops accepting on it; the host closes it unless a reload keeps it. */
+    /* [control] The plugin stops accepting on it, and does not close or shut it down: over a reload
+     * another component may have the same socket. */
     void (*done)(const sl_host *, int32_t fd);
 } sl_listen;
 
@@ -652,7 +655,8 @@ typedef struct sl_process {
 } sl_process;
 
 /* What the whole process is made of and has done; for status pages. What is visited is valid during
- * `visit`. SL_OK, or SL_ERR_NOMEM: not all of it was visited. */
+ * `visit`, which must be short and calls nothing of the host's but `allocate` and `release`: a lock
+ * is held meanwhile. SL_OK, or SL_ERR_NOMEM: not all of it was visited. */
 #define SL_INSPECT "sluice.inspect/1"
 
 /* A component, with its items of one signal since it was made, of all pipelines that it is in:
@@ -755,7 +759,7 @@ enum sl_field_kind {
 enum sl_field_flag {
     SL_REQUIRED = 1,
     SL_SECRET = 2,     /* never shown: not in logs, errors or print-config */
-    SL_RELOADABLE = 4, /* a change of it alone does not make the component anew */
+    SL_RELOADABLE = 4, /* safe to change while data flows; a reload makes the component anew */
     SL_IGNORED =
         8, /* known from the OpenTelemetry Collector, without meaning here; `help` says why */
     SL_DEPRECATED = 16,

@@ -290,6 +290,8 @@ static void progress(struct instance *in)
 static void progress_all(struct lane *lane)
 {
     const struct layout *l = &lane->layout;
+    if (!l->instances || !l->outputs) /* it is still being built */
+        return;
     for (uint32_t i = l->pipeline->n_exporters; i--;)
         if (l->outputs[i].instance)
             progress(l->outputs[i].instance);

@@ -155,11 +155,11 @@ static int32_t instance_open(struct instance *in, sl_error *error)
 
 /* ---- running it from the control thread ---- */
 
-/* Waits until nobody runs the lane and becomes the runner. */
+/* Waits until nobody runs the lane and becomes the runner; of a closed lane it is that already. */
 static void enter(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
-    while (lane->running) {
+    while (lane->running && !lane->closed) {
         pthread_mutex_unlock(&lane->mutex);
         sched_yield();
         pthread_mutex_lock(&lane->mutex);
@@ -171,9 +171,11 @@ static void enter(struct lane *lane)
 static void leave(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
-    lane->running = false;
+    const bool closed = lane->closed;
+    lane->running = closed;
     pthread_mutex_unlock(&lane->mutex);
-    lane_poke(lane); /* what came meanwhile goes on */
+    if (!closed)
+        lane_poke(lane); /* what came meanwhile goes on */
 }
 
 void lane_pass(struct lane *lane)

@@ -1,6 +1,7 @@
 #include "tests/support/graph_fixture.h"
 #include "pipeline/config/sources.h"
 #include "pipeline/graph/component.h"
+#include "pipeline/graph/reload.h"
 #include "pipeline/graph/runtime.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/memory/memory.h"
@@ -24,15 +25,26 @@ static char *text_of(struct config_diagnostics *d)
     return text;
 }
 
-/* false: the reasons are in *text, to be freed. */
-static bool make(struct fixture *f, const char *yaml, uint64_t memory_limit, char **text)
+/* false: the reasons are in `d`. Both are to be ended in any case. */
+static bool read_config(const char *yaml, struct config_tree *tree, struct service_config *config,
+                        struct config_diagnostics *d)
 {
-    memset(f, 0, sizeof *f);
     char *source = NULL;
     if (asprintf(&source, "yaml:%s", yaml) < 0)
         fail_msg("no memory");
     const char *const configs[] = {source};
     const struct config_sources sources = {.configs = configs, .n_configs = 1};
+    memset(config, 0, sizeof *config);
+    const bool ok =
+        sources_load(&sources, tree, d) == SL_OK && service_init(config, tree, NULL, d) == SL_OK;
+    free(source);
+    return ok;
+}
+
+/* false: the reasons are in *text, to be freed. */
+static bool make(struct fixture *f, const char *yaml, uint64_t memory_limit, char **text)
+{
+    memset(f, 0, sizeof *f);
     struct config_diagnostics d;
     sl_error error = {.size = sizeof error};
     const struct runtime_options options = {.memory_limit = memory_limit,
@@ -42,13 +54,10 @@ static bool make(struct fixture *f, const char *yaml, uint64_t memory_limit, cha
     diagnostics_init(&d, NULL);
     if (runtime_init(&f->runtime, &options, &error) != SL_OK)
         fail_msg("%s", error.text);
-    if (sources_load(&sources, &f->tree, &d) == SL_OK) {
-        if (service_init(&f->config, &f->tree, NULL, &d) == SL_OK)
-            f->graph = graph_create(&f->runtime, &f->config, &d);
-    }
+    if (read_config(yaml, &f->tree, &f->config, &d))
+        f->graph = graph_create(&f->runtime, &f->config, &d);
     *text = text_of(&d);
     diagnostics_deinit(&d);
-    free(source);
     return f->graph != NULL;
 }
 
@@ -81,6 +90,50 @@ char *fixture_errors(const char *yaml)
         return text;
     free(text);
     return NULL;
+}
+
+char *fixture_reload(struct fixture *f, const char *yaml)
+{
+    struct config_tree tree;
+    struct service_config config;
+    struct config_diagnostics d;
+    char *text = NULL;
+    struct graph *next = NULL;
+    assert_null(f->leaving);
+    diagnostics_init(&d, NULL);
+    struct reload r = {.runtime = &f->runtime, .now = f->graph, .old = &f->config, .next = &config};
+    if (read_config(yaml, &tree, &config, &d))
+        next = reload_swap(&r, &d);
+    if (!next) {
+        text = text_of(&d);
+        service_deinit(&config);
+        tree_deinit(&tree);
+    } else {
+        f->kept = r.kept;
+        f->made = r.made;
+        f->removed = r.removed;
+        f->leaving = f->graph;
+        f->graph = next;
+        service_deinit(&f->config);
+        tree_deinit(&f->tree);
+        f->config = config;
+        f->tree = tree;
+    }
+    diagnostics_deinit(&d);
+    return text;
+}
+
+uint64_t fixture_retire(struct fixture *f, int64_t wait_ns)
+{
+    const int64_t deadline = clock_now(f->runtime.clock) + wait_ns;
+    graph_drain(f->leaving, deadline);
+    while (!graph_drained(f->leaving) && clock_now(f->runtime.clock) < deadline) {
+        clock_advance(f->runtime.clock, INT64_C(10000000));
+        sched_yield();
+    }
+    const uint64_t left = reload_retire(f->leaving);
+    f->leaving = NULL;
+    return left;
 }
 
 static int64_t real_now(void)

@@ -9,12 +9,19 @@ struct fixture {
     struct service_config config;
     struct runtime runtime;
     struct graph *graph;
+    struct graph *leaving;        /* what the last reload replaced, until it is retired */
+    uint32_t kept, made, removed; /* components, by the last reload */
 };
 
 /* Builds and starts; fails the test with the diagnostics if it cannot. `memory_limit` 0: none. */
 void fixture_start(struct fixture *, const char *yaml, uint64_t memory_limit);
 /* Builds only, and gives what diagnostics say, to be freed; NULL where the config is valid. */
 char *fixture_errors(const char *yaml);
+/* Reloads with another config. NULL: it is in force, and what left is to be retired; else what
+ * diagnostics say, to be freed. */
+char *fixture_reload(struct fixture *, const char *yaml);
+/* Drains what left, for so much virtual time at most, and ends it; returns the items left in it. */
+uint64_t fixture_retire(struct fixture *, int64_t wait_ns);
 /* Drains (moving the clock), stops, checks that every ledger adds up and that no memory is
  * reserved, and destroys. Returns the items that were left. */
 uint64_t fixture_end(struct fixture *);
