@@ -192,8 +192,8 @@ static void what_does_not_drain_in_time_is_failed_and_counted(void **state)
 
 #define TO_SINK(keys_)                                                                             \
     SOURCE                                                                                         \
-        "exporters: {world_sink: {" keys_ "}}\n"                                                   \
-        "service: {pipelines: {traces: {receivers: [world_source], exporters: [world_sink]}}}\n"
+    "exporters: {world_sink: {" keys_ "}}\n"                                                       \
+    "service: {pipelines: {traces: {receivers: [world_source], exporters: [world_sink]}}}\n"
 
 static void an_exporter_made_anew_goes_on_with_the_queue(void **state)
 {
