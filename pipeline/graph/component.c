@@ -328,12 +328,15 @@ int32_t component_offer(struct component *c, struct payload *payload, const sl_m
 {
     uint32_t epoch;
     int32_t status;
-    const struct outlet *outlet = outlet_enter(c, payload->pub.signal, &epoch);
+    /* first: where it is open, the outlets are there */
     const uint32_t door = atomic_load_explicit(&c->door, memory_order_acquire);
-    if (!outlet)
+    const struct outlet *outlet = outlet_enter(c, payload->pub.signal, &epoch);
+    if (door == DOOR_NOT_YET)
+        status = SL_ERR_UNAVAILABLE;
+    else if (!outlet)
         status = SL_ERR_UNSUPPORTED;
-    else if (door != DOOR_OPEN)
-        status = door == DOOR_CLOSED ? SL_ERR_SHUTDOWN : SL_ERR_UNAVAILABLE;
+    else if (door == DOOR_CLOSED)
+        status = SL_ERR_SHUTDOWN;
     else
         status = offer_to(outlet, c, payload, metadata, hear, cookie);
     outlet_leave(c, epoch);

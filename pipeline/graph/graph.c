@@ -127,10 +127,23 @@ static uint64_t input_limit(const struct pipeline *p)
     return share < usual ? (share ? share : 1) : usual;
 }
 
+static void take_layouts(struct pipeline *p)
+{
+    p->input_limit = input_limit(p);
+    for (uint32_t l = 0; l < p->n_lanes; l++)
+        lane_take_layout(&p->lanes[l], &p->layouts[l]);
+    free(p->layouts);
+    p->layouts = NULL;
+    p->before = NULL;
+}
+
 void graph_take_over(struct graph *g)
 {
     struct runtime *r = g->runtime;
     struct graph *before = g->before;
+    for (uint32_t i = 0; i < g->n_pipelines; i++) /* before an outlet leads there */
+        if (!g->pipelines[i]->before)
+            take_layouts(g->pipelines[i]);
     pthread_mutex_lock(&r->topology);
     r->current = g;
     r->leaving = before;
@@ -140,15 +153,9 @@ void graph_take_over(struct graph *g)
         if (g->pipelines[i]->before)
             g->pipelines[i]->before->lanes_stay = true;
     pthread_mutex_unlock(&r->topology);
-    for (uint32_t i = 0; i < g->n_pipelines; i++) {
-        struct pipeline *p = g->pipelines[i];
-        p->input_limit = input_limit(p);
-        for (uint32_t l = 0; l < p->n_lanes; l++)
-            lane_take_layout(&p->lanes[l], &p->layouts[l]);
-        free(p->layouts);
-        p->layouts = NULL;
-        p->before = NULL;
-    }
+    for (uint32_t i = 0; i < g->n_pipelines; i++)
+        if (g->pipelines[i]->before)
+            take_layouts(g->pipelines[i]);
     /* whoever was in the middle of a run may have looked at the outlets as they were */
     for (uint32_t i = 0; before && i < before->n_pipelines; i++)
         for (uint32_t l = 0; l < before->pipelines[i]->n_lanes; l++)

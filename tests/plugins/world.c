@@ -195,9 +195,12 @@ static void source_leave(struct source *s)
     s->runs = false;
     while (s->offering)
         pthread_cond_wait(&world.changed, &world.mutex);
+    uint32_t left = 0; /* without a gap: the last one is the newest */
     for (uint32_t i = 0; i < WORLD_NAMES; i++)
-        if (world.sources[i] == s)
-            world.sources[i] = NULL;
+        if (world.sources[i] && world.sources[i] != s)
+            world.sources[left++] = world.sources[i];
+    while (left < WORLD_NAMES)
+        world.sources[left++] = NULL;
     unlock();
 }
 

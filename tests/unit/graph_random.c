@@ -5,8 +5,8 @@
 #include "pipeline/graph/component.h"
 #include "pipeline/memory/memory.h"
 #include "tests/plugins/test_interfaces.h"
+#include "tests/support/failing_memory.h"
 #include "tests/support/graph_fixture.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,55 +15,6 @@
 #include <stdlib.h>
 /* cmocka wants the headers above first */
 #include <cmocka.h>
-
-/* ---- failing allocations: linked with --wrap ---- */
-
-static _Atomic uint32_t fail_one_in; /* 0: none fails */
-static _Atomic uint64_t allocations, failures;
-
-void *__real_malloc(size_t);
-void *__real_calloc(size_t, size_t);
-void *__real_realloc(void *, size_t);
-void *__real_aligned_alloc(size_t, size_t);
-void *__wrap_malloc(size_t);
-void *__wrap_calloc(size_t, size_t);
-void *__wrap_realloc(void *, size_t);
-void *__wrap_aligned_alloc(size_t, size_t);
-
-static bool fails(void)
-{
-    const uint32_t one_in = atomic_load(&fail_one_in);
-    if (!one_in)
-        return false;
-    /* a hash of the count, so that failures are not evenly spaced */
-    uint64_t x = atomic_fetch_add(&allocations, 1) * UINT64_C(0x9e3779b97f4a7c15);
-    x ^= x >> 29;
-    if (x * UINT64_C(0xbf58476d1ce4e5b9) >> 33 > (UINT64_C(1) << 31) / one_in)
-        return false;
-    atomic_fetch_add(&failures, 1);
-    errno = ENOMEM;
-    return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t n)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, n);
-}
 
 /* ---- random ---- */
 
@@ -340,7 +291,7 @@ static void finish(void)
     const uint32_t how = rnd(3);
     const int64_t now = clock_now(f.runtime.clock);
     if (how == 0) { /* everything finds its way out */
-        atomic_store(&fail_one_in, 0);
+        failing_memory_set(0);
         set_modes(0, run.exporters, TEST_SINK_OK);
         if (!run.keeps && rnd(2)) { /* by itself: nobody has missed a call to go on */
             atomic_store(&run.sender_stop, true);
@@ -362,7 +313,7 @@ static void finish(void)
         end_sender();
         assert_int_not_equal(run.source_table->offer(run.source, run.n_spans, 1), SL_OK);
     }
-    atomic_store(&fail_one_in, 0);
+    failing_memory_set(0);
     check();
     graph_destroy(f.graph);
     f.graph = NULL;
@@ -390,7 +341,7 @@ static void run_one(uint64_t seed, bool with_failures)
         run.sinks[i] = c->self;
     }
     if (with_failures)
-        atomic_store(&fail_one_in, 5 + rnd(100));
+        failing_memory_set(5 + rnd(100));
     if (!rnd(3))
         run.has_sender = pthread_create(&run.sender, NULL, offer_beside, NULL) == 0;
     for (uint32_t i = rnd(OPERATIONS); i; i--)
@@ -428,7 +379,7 @@ static void and_without_memory(void **state)
     (void)state;
     run_all(true);
     if (runs > 20)
-        assert_true(atomic_load(&failures) > 0);
+        assert_true(failing_memory_failures() > 0);
 }
 
 int main(int argc, char **argv)
