@@ -1,8 +1,37 @@
 /* The keys that every exporter has from the host: timeout, sending_queue, retry_on_failure; names
  * and defaults are the collector's (exporterhelper, configretry). Control thread. */
+#include "formats/partition/partition_key.h"
 #include "pipeline/graph/sink.h"
+#include <inttypes.h>
 
 static const char *const sizers[] = {"requests", "items", "bytes", NULL};
+
+/* As in the collector, requests are not counted here. */
+static const char *const batch_sizers[] = {"items", "bytes", NULL};
+
+static const sl_field partition_fields[] = {
+    {.key = "metadata_keys",
+     .kind = SL_FIELD_TEXTS,
+     .offset = offsetof(struct batch_config, partition.metadata_keys),
+     .help = "Only requests with the same values of these client metadata keys are merged."},
+    SL_END};
+static const sl_struct partition_struct = {sizeof(struct batch_config), 0, partition_fields};
+
+static const sl_field batch_fields[] = {
+    SL_DURATION(struct batch_config, flush_timeout,
+                "How long the oldest request waits for its batch to fill.", .def.i = 200000000,
+                SL_RANGE(i, 1, INT64_C(86400000000000))),
+    SL_U64(struct batch_config, min_size, "Size at which a batch is sent at once.", .def.u = 8192,
+           SL_RANGE(u, 0, UINT64_C(1) << 50)),
+    SL_U64(struct batch_config, max_size, "Larger batches are split; 0: never.",
+           SL_RANGE(u, 0, UINT64_C(1) << 50)),
+    SL_ENUM(struct batch_config, sizer, batch_sizers, "What min_size and max_size count."),
+    {.key = "partition",
+     .kind = SL_FIELD_STRUCT,
+     .help = "What is not merged with what.",
+     .of = &partition_struct},
+    SL_END};
+static const sl_struct batch_struct = {sizeof(struct batch_config), 0, batch_fields};
 
 static const sl_field queue_fields[] = {
     SL_BOOL(struct queue_config, enabled, "Queue data before it is sent.", .def.u = 1),
@@ -16,7 +45,9 @@ static const sl_field queue_fields[] = {
     SL_U64(struct queue_config, queue_size, "Size of the queue, in units of sizer.", .def.u = 1000,
            SL_RANGE(u, 1, UINT64_C(1) << 50)),
     SL_TEXT(struct queue_config, storage, "Extension that keeps the queue on disk."),
-    SL_RAW(struct queue_config, batch, "Merge requests in the queue."),
+    SL_STRUCT(struct queue_config, batch, &batch_struct,
+              "Merges requests in the queue, and splits what is too large.",
+              SL_PRESENT(struct queue_config, batch_present)),
     SL_END,
 };
 static const sl_struct queue_struct = {sizeof(struct queue_config), 0, queue_fields};
@@ -81,6 +112,26 @@ void exporter_config_parts(const sl_type *type, struct config_part *parts, uint3
     *n_parts = n;
 }
 
+static int32_t check_batch(const struct queue_config *q, sl_error *error)
+{
+    const struct batch_config *b = &q->batch;
+    const uint32_t sizer = b->sizer ? SIZER_BYTES : SIZER_ITEMS;
+    if (!q->batch_present || !q->enabled)
+        return SL_OK;
+    if (b->max_size && b->max_size < b->min_size)
+        return sl_fail(error, SL_ERR_INVALID,
+                       "sending_queue.batch: max_size (%" PRIu64 ") is below min_size (%" PRIu64
+                       "); raise it, or set it to 0 for no limit",
+                       b->max_size, b->min_size);
+    if (sizer == q->sizer && b->min_size > q->queue_size)
+        return sl_fail(error, SL_ERR_INVALID,
+                       "sending_queue.batch: min_size (%" PRIu64 ") is above queue_size (%" PRIu64
+                       "): no batch would ever fill",
+                       b->min_size, q->queue_size);
+    return partition_keys_check(&b->partition.metadata_keys,
+                                "sending_queue.batch.partition.metadata_keys", error);
+}
+
 int32_t exporter_config_finish(const sl_type *type, const struct config_part *parts,
                                struct exporter_config *out, sl_error *error)
 {
@@ -98,10 +149,11 @@ int32_t exporter_config_finish(const sl_type *type, const struct config_part *pa
             out->sending_queue.num_consumers = q->num_consumers;
             out->sending_queue.queue_size = q->num_consumers;
         }
-        if (q->batch && q->batch->kind)
-            return sl_fail(error, SL_ERR_UNSUPPORTED,
-                           "sending_queue.batch is not supported by this version; use the batch "
-                           "processor");
+        const int32_t status = check_batch(q, error);
+        if (status != SL_OK)
+            return status;
+        if (out->sending_queue.batch_present) /* the enumeration here begins with items */
+            out->sending_queue.batch.sizer = q->batch.sizer ? SIZER_BYTES : SIZER_ITEMS;
         if (q->storage.n)
             return sl_fail(error, SL_ERR_UNSUPPORTED,
                            "sending_queue.storage is not supported by this version");

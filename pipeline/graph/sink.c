@@ -6,6 +6,7 @@
  * there is nothing to do, started one by one when work finds nobody idle. */
 #include "pipeline/graph/sink.h"
 #include "pipeline/graph/lane.h"
+#include "pipeline/graph/queue_batch.h"
 #include "pipeline/graph/retry.h"
 #include "pipeline/graph/transcode.h"
 #include "pipeline/telemetry/log.h"
@@ -37,11 +38,14 @@ struct sink {
     uint32_t signal;
     struct exporter_config config;
     struct ledger *ledger;
-    const sl_async_send *async; /* NULL: consumers are threads */
-    pthread_mutex_t mutex;      /* guards what follows */
-    pthread_cond_t work;        /* for consumers; and for sink_close, that sends have ended */
-    bool pumping, pump_again;   /* someone hands out attempts; and shall look again */
-    struct delivery *first, *last;
+    const sl_async_send *async;    /* NULL: consumers are threads */
+    pthread_mutex_t mutex;         /* guards what follows */
+    pthread_cond_t work;           /* for consumers; and for sink_close, that sends have ended */
+    bool pumping, pump_again;      /* someone hands out attempts; and shall look again */
+    struct delivery *first, *last; /* the queue, or */
+    struct queue_batch *batch;     /* one that merges; NULL: it does not */
+    struct clock_timer flush;      /* of what has waited long enough in it */
+    int64_t flush_ns;              /* when it fires; 0: it is not armed */
     uint64_t queued_requests, queued_items, queued_bytes;
     uint64_t out_requests, out_items, out_bytes; /* in attempts */
     struct attempt *attempts, *free, *due;
@@ -77,6 +81,7 @@ static bool is_full(const struct sink *s)
 }
 
 static void timer_fired(struct clock_timer *);
+static void flush_fired(struct clock_timer *);
 
 struct sink *sink_create(struct component *c, uint32_t signal)
 {
@@ -92,10 +97,16 @@ struct sink *sink_create(struct component *c, uint32_t signal)
         (uint64_t)(uintptr_t)s ^ (uint64_t)clock_now(c->runtime->clock) ^ 0x9e3779b97f4a7c15;
     s->attempts = calloc(s->max_consumers, sizeof *s->attempts);
     s->threads = calloc(s->max_consumers, sizeof *s->threads);
-    const bool timed = !clock_reserve(c->runtime->clock, s->max_consumers);
-    if (!s->attempts || !s->threads || !timed || pthread_mutex_init(&s->mutex, NULL)) {
+    s->flush.fire = flush_fired;
+    const struct queue_config *queue = &s->config.sending_queue;
+    if (queue->batch_present)
+        s->batch = queue_batch_create(&queue->batch, c->runtime->memory);
+    const bool timed = !clock_reserve(c->runtime->clock, s->max_consumers + 1);
+    if (!s->attempts || !s->threads || !timed || (queue->batch_present && !s->batch) ||
+        pthread_mutex_init(&s->mutex, NULL)) {
         if (timed)
-            clock_unreserve(c->runtime->clock, s->max_consumers);
+            clock_unreserve(c->runtime->clock, s->max_consumers + 1);
+        queue_batch_destroy(s->batch);
         free(s->attempts);
         free(s->threads);
         free(s);
@@ -120,7 +131,8 @@ void sink_destroy(struct sink *s)
         free(s->waiters);
         s->waiters = next;
     }
-    clock_unreserve(s->component->runtime->clock, s->max_consumers);
+    clock_unreserve(s->component->runtime->clock, s->max_consumers + 1);
+    queue_batch_destroy(s->batch);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mutex);
     free(s->attempts);
@@ -150,11 +162,128 @@ static void call_consumer(struct sink *s)
     pthread_attr_destroy(&attr);
 }
 
+/* Nothing in the queue waits for more to come. Mutex held. */
+static bool must_hurry(const struct sink *s)
+{
+    return __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED) != 0;
+}
+
+static int64_t now_of(const struct sink *s)
+{
+    return clock_now(s->component->runtime->clock);
+}
+
+/* Is there something in the queue that can be sent now? Mutex held. */
+static bool has_work(const struct sink *s)
+{
+    return s->batch ? queue_batch_ready(s->batch, now_of(s), must_hurry(s)) : s->first != NULL;
+}
+
+/* Someone looks when the next batch has waited long enough. Mutex held. */
+static void arm_flush(struct sink *s)
+{
+    const int64_t at = s->batch ? queue_batch_deadline(s->batch) : INT64_MAX;
+    if (at == INT64_MAX || (s->flush_ns && s->flush_ns <= at))
+        return;
+    s->flush_ns = at;
+    (void)clock_arm(s->component->runtime->clock, &s->flush, at); /* has room: see clock_reserve */
+}
+
+static void flush_fired(struct clock_timer *timer)
+{
+    struct sink *s = (struct sink *)(void *)((uint8_t *)timer - offsetof(struct sink, flush));
+    pthread_mutex_lock(&s->mutex);
+    s->flush_ns = 0;
+    if (has_work(s)) /* where no attempt is free, the next one to be looks */
+        call_consumer(s);
+    else
+        arm_flush(s);
+    pthread_mutex_unlock(&s->mutex);
+    pump(s);
+}
+
+/* Puts it into the queue. Mutex held. */
+static int32_t put(struct sink *s, struct delivery *d)
+{
+    const uint64_t bytes = d->pub.payload ? d->pub.payload->bytes : 0;
+    if (s->batch) {
+        const int32_t status = queue_batch_add(s->batch, d, now_of(s));
+        if (status != SL_OK)
+            return status;
+        arm_flush(s);
+    } else {
+        d->next = NULL;
+        if (s->last)
+            s->last->next = d;
+        else
+            s->first = d;
+        s->last = d;
+    }
+    s->queued_requests++;
+    s->queued_items += d->pub.items;
+    s->queued_bytes += bytes;
+    return SL_OK;
+}
+
+static void count_taken(struct sink *s, const struct queue_taken *t)
+{
+    s->queued_requests -= (uint64_t)t->requests;
+    s->queued_items -= (uint64_t)t->items;
+    s->queued_bytes -= (uint64_t)t->bytes;
+}
+
+static struct delivery *pop(struct sink *);
+
+/* The next delivery to send; NULL: there is none now. Mutex held. */
+static struct delivery *take(struct sink *s)
+{
+    struct queue_taken taken;
+    if (!s->batch)
+        return pop(s);
+    struct delivery *d = queue_batch_take(s->batch, now_of(s), must_hurry(s), &taken);
+    if (d)
+        count_taken(s, &taken);
+    arm_flush(s);
+    return d;
+}
+
+/* Any delivery of the queue, as it is; NULL: it is empty. Mutex held. */
+static struct delivery *pop(struct sink *s)
+{
+    struct delivery *d = s->first;
+    struct queue_taken taken = {.requests = 1};
+    if (s->batch) {
+        d = queue_batch_pop(s->batch, &taken);
+    } else if (d) {
+        s->first = d->next;
+        if (!s->first)
+            s->last = NULL;
+        d->next = NULL;
+        taken.items = d->pub.items;
+        taken.bytes = d->pub.payload ? (int64_t)d->pub.payload->bytes : 0;
+    }
+    if (d)
+        count_taken(s, &taken);
+    return d;
+}
+
+static void refuse(struct sink *s, struct delivery *d, int32_t status, uint32_t items)
+{
+    const char *why = status == SL_ERR_SHUTDOWN    ? "shutdown"
+                      : status == SL_ERR_FULL      ? "queue_full"
+                      : status == SL_ERR_TOO_LARGE ? "partition_key"
+                                                   : "no_memory";
+    const struct ending e = {.outcome = status == SL_ERR_TOO_LARGE ? SL_REJECTED : SL_FAILED,
+                             .status = status,
+                             .why = why};
+    ledger_add(&s->ledger->enqueue_failed, items);
+    delivery_finish(d, &e, s->ledger);
+}
+
 /* `always`: also above the bound. */
 static void enqueue(struct sink *s, struct delivery *d, bool always)
 {
     const uint32_t items = d->pub.items;
-    const uint64_t bytes = d->pub.payload ? d->pub.payload->bytes : 0;
     always |= s->config.sending_queue.block_on_overflow;
     pthread_mutex_lock(&s->mutex);
     while (s->heir) {
@@ -163,29 +292,16 @@ static void enqueue(struct sink *s, struct delivery *d, bool always)
         s = heir;
         pthread_mutex_lock(&s->mutex);
     }
-    if (s->stopping || (!always && is_full(s))) {
-        const bool stopping = s->stopping;
-        pthread_mutex_unlock(&s->mutex);
-        ledger_add(&s->ledger->enqueue_failed, items);
-        const struct ending e = {.outcome = SL_FAILED,
-                                 .status = stopping ? SL_ERR_SHUTDOWN : SL_ERR_FULL,
-                                 .why = stopping ? "shutdown" : "queue_full"};
-        delivery_finish(d, &e, s->ledger);
-        return;
-    }
-    d->next = NULL;
-    if (s->last)
-        s->last->next = d;
-    else
-        s->first = d;
-    s->last = d;
-    s->queued_requests++;
-    s->queued_items += items;
-    s->queued_bytes += bytes;
-    if (s->free)
+    const int32_t status = s->stopping             ? SL_ERR_SHUTDOWN
+                           : !always && is_full(s) ? SL_ERR_FULL
+                                                   : put(s, d);
+    if (status == SL_OK && s->free && has_work(s))
         call_consumer(s);
     pthread_mutex_unlock(&s->mutex);
-    pump(s);
+    if (status == SL_OK)
+        pump(s);
+    else
+        refuse(s, d, status, items);
 }
 
 void sink_push(struct sink *s, struct delivery *d)
@@ -266,9 +382,20 @@ static void finish_attempt(struct attempt *a, const struct ending *e)
     delivery_finish(a->d, e, s->ledger);
     pthread_mutex_lock(&s->mutex);
     release_attempt(s, a);
-    if (s->first)
+    if (has_work(s))
         call_consumer(s);
     pthread_mutex_unlock(&s->mutex);
+}
+
+static bool cut_rest(const struct sink *, struct delivery **);
+
+/* After a reload: what this sink does not send any more. A queue that merges wants whole ones. */
+static void hand_on(struct sink *heir, struct delivery *d)
+{
+    if (cut_rest(heir, &d))
+        enqueue(heir, d, true);
+    else
+        refuse(heir, d, SL_ERR_NOMEM, d->pub.unclaimed);
 }
 
 /* After a reload another sink makes the next attempt. False: there is none. */
@@ -282,7 +409,7 @@ static bool leave_to_heir(struct attempt *a)
         release_attempt(s, a);
     pthread_mutex_unlock(&s->mutex);
     if (heir)
-        enqueue(heir, d, true);
+        hand_on(heir, d);
     return heir != NULL;
 }
 
@@ -343,26 +470,25 @@ static void log_failure(const struct sink *s, const struct attempt *a, const cha
               (struct log_fields){fields, delay_ns >= 0 ? 4 : 3});
 }
 
-/* Only what the exporter has not claimed goes again. False: no memory for cutting it out. */
-static bool cut_rest(struct attempt *a)
+/* Only what is not claimed goes again, or on. False: no memory for cutting it out. */
+static bool cut_rest(const struct sink *s, struct delivery **d)
 {
-    struct delivery *d = a->d;
-    if (d->pub.unclaimed == d->pub.items)
+    struct delivery *whole = *d, *rest = NULL;
+    if (whole->pub.unclaimed == whole->pub.items)
         return true;
-    const uint32_t n = delivery_unclaimed(d, NULL, 0);
+    const uint32_t n = delivery_unclaimed(whole, NULL, 0);
     sl_piece *pieces = malloc(n * sizeof *pieces);
-    struct delivery *rest = NULL;
     if (pieces) {
-        (void)delivery_unclaimed(d, pieces, n);
-        (void)delivery_derive(a->sink->component->runtime->memory, pieces, n, SL_ITEMWISE, NULL,
-                              NULL, NULL, &rest);
+        (void)delivery_unclaimed(whole, pieces, n);
+        (void)delivery_derive(s->component->runtime->memory, pieces, n, SL_ITEMWISE, NULL, NULL,
+                              NULL, &rest);
         free(pieces);
     }
     if (!rest)
         return false;
     const struct ending none = {.outcome = SL_DELIVERED};
-    delivery_finish(d, &none, NULL);
-    a->d = rest;
+    delivery_finish(whole, &none, NULL);
+    *d = rest;
     return true;
 }
 
@@ -390,7 +516,7 @@ static int32_t prepare(struct attempt *a)
     const int64_t now = clock_now(c->runtime->clock);
     a->send =
         (sl_send){.size = sizeof a->send, .attempt = a->n, .error = {.size = sizeof(sl_error)}};
-    const int32_t status = cut_rest(a) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
+    const int32_t status = cut_rest(s, &a->d) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
     if (!a->n++)
         a->first_ns = now;
     const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);
@@ -468,22 +594,16 @@ static struct attempt *next_attempt(struct sink *s, struct sink_waiter **wake)
         s->sends++;
         return a;
     }
-    if (!s->first || !s->free)
+    struct delivery *d = s->free ? take(s) : NULL;
+    if (!d)
         return NULL;
     a = s->free;
     s->free = a->next;
-    a->d = s->first;
-    s->first = a->d->next;
-    if (!s->first)
-        s->last = NULL;
-    a->d->next = NULL;
+    a->d = d;
     a->n = 0;
     a->backoff_ns = 0;
     a->items = a->d->pub.items;
     a->bytes = a->d->pub.payload ? a->d->pub.payload->bytes : 0;
-    s->queued_requests--;
-    s->queued_items -= a->items;
-    s->queued_bytes -= a->bytes;
     s->out_requests++;
     s->out_items += a->items;
     s->out_bytes += a->bytes;
@@ -514,7 +634,7 @@ static void *consume(void *arg)
             continue;
         }
         /* `idle` counts a woken thread until it runs: what came in the meantime woke nobody else */
-        if (s->due || (s->first && s->free))
+        if (s->due || (s->free && has_work(s)))
             call_consumer(s);
         pthread_mutex_unlock(&s->mutex);
         poke(s, wake);
@@ -592,15 +712,20 @@ void sink_hand_over(struct sink *s, struct sink *heir)
 {
     pthread_mutex_lock(&s->mutex);
     s->heir = heir;
-    struct delivery *first = s->first;
-    s->first = s->last = NULL;
-    s->queued_requests = s->queued_items = s->queued_bytes = 0;
+    struct delivery *first = NULL, *last = NULL, *d;
+    while ((d = pop(s))) {
+        if (last)
+            last->next = d;
+        else
+            first = d;
+        last = d;
+    }
     s->due = NULL;
     for (uint32_t i = 0; i < s->max_consumers; i++) {
         struct attempt *a = &s->attempts[i];
         if (!a->waiting && !a->is_due)
             continue;
-        struct delivery *d = a->d; /* older than what is queued */
+        d = a->d; /* older than what is queued */
         a->waiting = a->is_due = false;
         release_attempt(s, a);
         d->next = first;
@@ -608,11 +733,10 @@ void sink_hand_over(struct sink *s, struct sink *heir)
     }
     struct sink_waiter *wake = take_waiters(s);
     pthread_mutex_unlock(&s->mutex);
-    while (first) {
-        struct delivery *d = first;
+    while ((d = first)) {
         first = d->next;
         d->next = NULL;
-        enqueue(heir, d, true);
+        hand_on(heir, d);
     }
     poke(s, wake);
 }
@@ -645,6 +769,8 @@ void sink_drain(struct sink *s, int64_t deadline_ns)
         if (a->waiting)
             make_due(s, a);
     }
+    if (has_work(s)) /* what waited for more to come need not any longer */
+        call_consumer(s);
     pthread_mutex_unlock(&s->mutex);
     pump(s);
 }
@@ -652,7 +778,7 @@ void sink_drain(struct sink *s, int64_t deadline_ns)
 bool sink_is_empty(struct sink *s)
 {
     pthread_mutex_lock(&s->mutex);
-    const bool empty = !s->first && !s->out_requests;
+    const bool empty = !s->queued_requests && !s->out_requests;
     pthread_mutex_unlock(&s->mutex);
     return empty;
 }
@@ -669,6 +795,7 @@ uint64_t sink_close(struct sink *s)
     for (uint32_t i = 0; i < s->n_threads; i++)
         pthread_join(s->threads[i], NULL);
     s->n_threads = 0;
+    clock_disarm(s->component->runtime->clock, &s->flush);
     uint64_t items = s->left;
     s->left = 0;
     for (uint32_t i = 0; i < s->max_consumers; i++) {
@@ -679,15 +806,10 @@ uint64_t sink_close(struct sink *s)
             finish_attempt(a, &e);
         }
     }
-    while (s->first) {
-        struct delivery *d = s->first;
-        s->first = d->next;
-        d->next = NULL;
+    for (struct delivery *d; (d = pop(s));) {
         items += d->pub.unclaimed;
-        s->queued_requests--;
         delivery_finish(d, &e, s->ledger);
     }
-    s->last = NULL;
     return items;
 }
 

@@ -7,6 +7,16 @@
 
 enum queue_sizer { SIZER_REQUESTS, SIZER_ITEMS, SIZER_BYTES };
 
+/* sending_queue.batch */
+struct batch_config {
+    int64_t flush_timeout;       /* ns */
+    uint64_t min_size, max_size; /* in units of sizer; max_size 0: none */
+    uint32_t sizer;              /* SIZER_ITEMS or SIZER_BYTES */
+    struct {
+        sl_list metadata_keys; /* of sl_bytes */
+    } partition;
+};
+
 /* The collector's exporterhelper keys, bound beside the exporter's own. */
 struct queue_config {
     uint8_t enabled, wait_for_result, block_on_overflow;
@@ -14,7 +24,8 @@ struct queue_config {
     uint32_t sizer; /* enum queue_sizer */
     uint64_t queue_size;
     sl_bytes storage;
-    const sl_raw *batch;
+    struct batch_config batch;
+    uint8_t batch_present;
 };
 
 struct retry_config {

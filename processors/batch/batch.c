@@ -3,6 +3,7 @@
  * in, splitting references its records: no bytes are copied. Everything runs on the instance's
  * lane; the config is read-only. */
 #include "processors/batch/batch.h"
+#include "formats/partition/partition_key.h"
 
 static const int64_t NOMEM_RETRY_NS = 20000000;
 
@@ -190,19 +191,6 @@ static void close_lane(void *instance)
     sl_release(b->host, b);
 }
 
-static bool same_key(const sl_bytes *a, const sl_bytes *b)
-{
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        const uint8_t x = a->p[i], y = b->p[i];
-        const uint8_t lower = (uint8_t)(x | 0x20);
-        if (x != y && (lower != (y | 0x20) || lower < 'a' || lower > 'z'))
-            return false;
-    }
-    return true;
-}
-
 static int32_t prepare(void *component, sl_error *error)
 {
     const struct batch_config *c = component;
@@ -212,18 +200,7 @@ static int32_t prepare(void *component, sl_error *error)
             "send_batch_max_size (%u) is below send_batch_size (%u); raise it, or set it "
             "to 0 for no limit",
             c->send_batch_max_size, c->send_batch_size);
-    for (uint32_t i = 0; i < c->metadata_keys.n; i++) {
-        const sl_bytes *key = SL_LIST_AT(sl_bytes, c->metadata_keys, i);
-        if (key->n == 0)
-            return sl_fail(error, SL_ERR_INVALID, "metadata_keys[%u] is empty", i);
-        for (uint32_t k = 0; k < i; k++) {
-            if (same_key(key, SL_LIST_AT(sl_bytes, c->metadata_keys, k)))
-                return sl_fail(error, SL_ERR_INVALID,
-                               "metadata_keys names \"%.*s\" twice (case does not count)",
-                               (int)(key->n < 100 ? key->n : 100), (const char *)key->p);
-        }
-    }
-    return SL_OK;
+    return partition_keys_check(&c->metadata_keys, "metadata_keys", error);
 }
 
 static int32_t start(void *component, sl_error *error)

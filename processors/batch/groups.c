@@ -1,52 +1,12 @@
 /* The batch processor's groups, one for each combination of metadata values that is held. An empty
  * group is freed, so that the limit counts combinations in use. On the instance's lane. */
+#include "formats/partition/partition_key.h"
 #include "processors/batch/batch.h"
 
-#include <strings.h>
-
 enum {
-    KEY_MAX = 16384,    /* bytes of a combination of values */
     HELD_FIRST = 32,    /* pieces */
     HELD_MAX = 1u << 22 /* pieces; 128 MiB of them */
 };
-
-/* Writes the values as {length, bytes}, those of each key after one another and closed by a length
- * that no value has; 0 when they do not fit. */
-static size_t key_write(const sl_list *keys, const sl_metadata *metadata, uint8_t *at)
-{
-    const uint32_t end = UINT32_MAX;
-    size_t used = 0;
-    for (uint32_t k = 0; k < keys->n; k++) {
-        const sl_bytes *name = SL_LIST_AT(sl_bytes, *keys, k);
-        for (uint32_t i = 0; i < metadata->n; i++) {
-            const sl_meta_entry *entry = &metadata->at[i];
-            if (entry->key.n != name->n ||
-                strncasecmp((const char *)entry->key.p, (const char *)name->p, name->n) != 0)
-                continue;
-            if (entry->value.n > KEY_MAX - 2 * sizeof end ||
-                used + entry->value.n > KEY_MAX - 2 * sizeof end)
-                return 0;
-            const uint32_t n = (uint32_t)entry->value.n;
-            memcpy(at + used, &n, sizeof n);
-            if (n)
-                memcpy(at + used + sizeof n, entry->value.p, n);
-            used += sizeof n + n;
-        }
-        if (used > KEY_MAX - sizeof end)
-            return 0;
-        memcpy(at + used, &end, sizeof end);
-        used += sizeof end;
-    }
-    return used;
-}
-
-static uint64_t hash_of(const uint8_t *p, size_t n)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-    return h ^ h >> 32;
-}
 
 static struct group *group_make(struct batch *b, const uint8_t *key, size_t length, uint64_t hash)
 {
@@ -71,11 +31,11 @@ int32_t group_find(struct batch *b, const sl_metadata *metadata, struct group **
         *group = b->only;
         return b->only ? SL_OK : SL_ERR_NOMEM;
     }
-    uint8_t key[KEY_MAX];
-    const size_t length = key_write(&c->metadata_keys, metadata, key);
+    uint8_t key[PARTITION_KEY_MAX];
+    const size_t length = partition_key_write(&c->metadata_keys, metadata, key);
     if (length == 0)
         return SL_ERR_TOO_LARGE;
-    const uint64_t hash = hash_of(key, length);
+    const uint64_t hash = partition_key_hash(key, length);
     struct group **bucket = &b->buckets[hash % BUCKETS];
     for (struct group *g = *bucket; g; g = g->chain) {
         if (g->hash == hash && g->key_length == length && memcmp(g->key, key, length) == 0) {

@@ -75,6 +75,17 @@ static void put(const char *format, ...)
     run.used += (size_t)n;
 }
 
+/* For half of the queues: what they merge and split. */
+static void put_batch(void)
+{
+    if (rnd(2))
+        return;
+    const bool bytes = rnd(2);
+    const uint32_t min = 1 + rnd(bytes ? 20000 : 300);
+    put(", batch: {flush_timeout: %us, min_size: %u, max_size: %u, sizer: %s}", 1 + rnd(3), min,
+        rnd(2) ? 0 : min + rnd(100), bytes ? "bytes" : "items");
+}
+
 static void put_exporters(void)
 {
     static const char *const sizers[] = {"requests", "items", "bytes"};
@@ -84,10 +95,14 @@ static void put_exporters(void)
         const uint32_t sizer = rnd(3);
         const uint32_t size = (1 + rnd(8)) * (sizer == 0 ? 1 : sizer == 1 ? 50 : 5000);
         put("  test_sink/%u: {mode: %s, async: %s, sending_queue: {queue_size: %u, sizer: %s, "
-            "num_consumers: %u, block_on_overflow: %s}, retry_on_failure: {enabled: %s, "
-            "initial_interval: %us, max_interval: 20s, max_elapsed_time: %us}}\n",
+            "num_consumers: %u, block_on_overflow: %s",
             i, modes[rnd(6)], rnd(2) ? "true" : "false", size, sizers[sizer], 1 + rnd(3),
-            rnd(2) ? "true" : "false", rnd(5) ? "true" : "false", 1 + rnd(5), rnd(2) ? 20 : 0);
+            rnd(2) ? "true" : "false");
+        if (sizer == 0) /* else min_size is bounded by queue_size */
+            put_batch();
+        put("}, retry_on_failure: {enabled: %s, "
+            "initial_interval: %us, max_interval: 20s, max_elapsed_time: %us}}\n",
+            rnd(5) ? "true" : "false", 1 + rnd(5), rnd(2) ? 20 : 0);
     }
 }
 

@@ -148,8 +148,11 @@ static void put_shape(const struct shape *s, bool broken)
     for (uint32_t i = 0; i < SINKS; i++)
         put("  world_sink/%u: {version: %u, retry_on_failure: {initial_interval: 1s, "
             "max_interval: 2s, max_elapsed_time: 0}, sending_queue: {block_on_overflow: true, "
-            "queue_size: %u, num_consumers: %u}}\n",
-            i, v[i], 1 + v[i] % 20, 1 + v[i] % 3);
+            "queue_size: %u, num_consumers: %u%s}}\n",
+            i, v[i], 1 + v[i] % 20, 1 + v[i] % 3,
+            v[i] % 4 == 0   ? ", batch: {min_size: 50, max_size: 70}"
+            : v[i] % 4 == 1 ? ", batch: {sizer: bytes, min_size: 3000, flush_timeout: 1s}"
+                            : "");
     v += SINKS;
     put("connectors: {forward: {}}\nprocessors:\n"
         "  test_hold/a: {hold: %us, most: %u}\n  test_hold/b: {hold: 2s, most: %u}\n"
