@@ -244,12 +244,12 @@ int service_run(struct service *s)
                                                                   : SERVICE_ENDED);
 }
 
+const struct graph *service_graph(const struct service *s)
+{
+    return s->graph;
+}
+
 const struct config_tree *service_tree(const struct service *s)
 {
     return &s->settings->tree;
-}
-
-const struct service_config *service_settings(const struct service *s)
-{
-    return &s->settings->config;
 }

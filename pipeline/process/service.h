@@ -30,6 +30,7 @@ enum service_end {
 };
 int service_run(struct service *);
 
+/* What runs, or is to be started. */
+const struct graph *service_graph(const struct service *);
 const struct config_tree *service_tree(const struct service *);
-const struct service_config *service_settings(const struct service *);
 #endif

@@ -71,7 +71,8 @@ class Validate(CommandLine):
     def test_a_good_config(self):
         done = self.run_("validate", "--config", self.write(MINIMAL))
         self.assertIn("valid", done.stdout)
-        self.assertIn('pipeline "traces": no journal', done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^pipeline traces +acknowledges \w+ +otlp -> ")
+        self.assertRegex(done.stdout, r"(?m)^no journal traces +a crash loses ")
         self.assertNotIn("error", done.stderr)
 
     def test_all_errors_at_once_with_place_and_nearest_key(self):
@@ -131,8 +132,8 @@ class Validate(CommandLine):
             "config.yaml"), "--validate").stderr)
 
     def test_what_is_not_supported_is_refused(self):
-        for addition in ("sending_queue: {batch: {min_size: 5}}", "sending_queue: {storage: file_storage}",
-                         "middlewares: [{id: limit}]", "compression: snappy"):
+        for addition in ("sending_queue: {storage: file_storage}", "middlewares: [{id: limit}]",
+                         "compression: snappy"):
             text = MINIMAL.replace("nop", "otlphttp").replace(
                 "  otlphttp:", f"  otlphttp: {{endpoint: 'http://localhost:1', {addition}}}")
             done = self.run_("validate", "--config", self.write(text), code=1)
@@ -173,6 +174,26 @@ class Sources(CommandLine):
         done = self.run_("validate", "--config", a, "--config", b, "--set", "processors.batch.timout=2s",
                          code=1)
         self.assertRegex(done.stderr, r'--set.*unknown key "timout".*nearest: "timeout"')
+
+    def test_the_plan(self):
+        done = self.run_("validate", "--config", self.write(
+            "receivers: {otlp: {protocols: {http: }}}\n"
+            "processors: {batch: , batch/unused: }\n"
+            "connectors: {forward: }\n"
+            "exporters: {file: {path: x}, otlphttp: {endpoint: 'http://localhost:1'}}\n"
+            "service:\n  pipelines:\n"
+            "    traces: {receivers: [otlp], processors: [batch], exporters: [otlphttp, forward]}\n"
+            "    traces/behind: {lanes: 2, receivers: [forward], exporters: [file]}\n"
+            "    logs/x: {receivers: [otlp], exporters: [file]}\n"))
+        self.assertEqual(done.stdout.splitlines(), [
+            "The configuration is valid.",
+            "pipeline traces         acknowledges taken      otlp -> batch -> otlphttp, forward (traces/behind)",
+            "pipeline traces/behind  acknowledges taken      forward -> file  (2 lanes)",
+            "pipeline logs/x         acknowledges delivered  otlp -> file",
+            "no journal traces         a crash loses what is acknowledged and still in: batch, otlphttp",
+            "no journal traces/behind  a crash loses what is acknowledged and still in: the lanes",
+            "no journal logs/x         a crash loses nothing that was acknowledged"])
+        self.assertIn('"batch/unused" is defined but not used', done.stderr)
 
     def test_substitution(self):
         part = self.write("timeout: 3s\nsend_batch_size: 5\n", "part.yaml")
