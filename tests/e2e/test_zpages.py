@@ -205,7 +205,7 @@ class Config(Zpages):
             config.write_text(base + keys + "\n")
             done = command("validate", "--config", config)
             self.assertEqual(done.returncode, code, done.stderr)
-            self.assertRegex(done.stderr, says)
+            self.assertRegex(done.stderr + done.stdout, says)
 
     def test_an_address_that_is_taken(self):
         self.start()
