@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 static uint64_t seed_given = 1;
-static uint32_t runs = 60;
+static uint32_t runs = 30;
 static uint64_t rng;
 
 static uint32_t rnd(uint32_t n)
