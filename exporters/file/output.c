@@ -130,6 +130,8 @@ static int32_t take_over(struct output *o, const struct stat *st, sl_error *erro
     sl_error why = {.size = sizeof why};
     int32_t status =
         lock_take(&o->lock, o->fd, st, sl_host_of(e)->table->name(sl_host_of(e)), &why);
+    if (status == SL_ERR_UNAVAILABLE)
+        o->opened = true; /* it goes on where its forerunner ends: nothing is emptied in a reload */
     if (status != SL_OK)
         return sl_fail(error, status, "\"%.200s\": %s", o->place.path, why.text);
     o->dev = st->st_dev;

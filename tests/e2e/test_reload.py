@@ -92,6 +92,24 @@ class Reload(EndToEnd):
         arrived = otlp.seqs("traces", *otlp.read_frames(path))
         self.assertEqual(load.acknowledged - set(arrived), set(), "acknowledged, and lost")
 
+    def test_a_file_goes_on_where_it_was(self):
+        """An exporter that empties its file when the process starts does not do so in a reload."""
+        path = self.file("out.proto")
+        config = self.config({"traces": pipeline()}, {"file": {"path": str(path), "format": "proto"}})
+        sluice = self.sluice(config)
+        load = Load([self.client(sluice, "http") for _ in range(2)], otlp.spans).start()
+        for i in range(5):
+            config = json.loads(json.dumps(config))
+            config["exporters"]["file"]["flush_interval"] = f"{i + 2}s"
+            before = len(load.acknowledged)
+            self.reload(sluice, config)
+            wait_until(lambda: len(load.acknowledged) > before + 100, "acknowledgements", 30)
+        load.stop()
+        self.assertEqual(load.odd, [])
+        self.assertEqual(sluice.stop(), 0, sluice.log())
+        arrived = otlp.seqs("traces", *otlp.read_frames(path))
+        self.assertEqual(load.acknowledged - set(arrived), set(), "acknowledged, and lost")
+
     def test_a_corrected_endpoint_loses_nothing(self):
         """The queue goes over to the exporter that takes the place of the one before."""
         to = self.http_destination()
