@@ -51,9 +51,18 @@ static void advance_ms(int64_t ms)
     clock_advance(f.runtime.clock, ms * 1000000);
 }
 
+static bool all_settled(void *arg)
+{
+    struct test_counts c;
+    (void)arg;
+    source->counts(source_self, &c);
+    return c.settled == c.offers;
+}
+
 static void check_delivered(uint64_t items)
 {
     struct test_counts c;
+    fixture_until(&f, all_settled, NULL, 0);
     source->counts(source_self, &c);
     assert_int_equal(c.items, items);
     assert_int_equal(c.ended[SL_DELIVERED], items);
@@ -142,6 +151,7 @@ static void settles_each_item_of_a_batch(void **state)
     sink->mode(sink_self, TEST_SINK_OK);
     const uint64_t all = 32;
     fixture_until(&f, has_items, (void *)(uintptr_t)&all, 100000000);
+    fixture_until(&f, all_settled, NULL, 0);
     source->counts(source_self, &c);
     assert_int_equal(c.ended[SL_REJECTED], 8);
     assert_int_equal(c.ended[SL_DELIVERED], 32);
