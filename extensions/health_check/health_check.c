@@ -100,6 +100,21 @@ static void put_duration(int64_t ns, char *at, size_t room)
         (void)snprintf(at, room, "%" PRId64 ".%03" PRId64 "s", s, ms % 1000);
 }
 
+/* A failed reload leaves the process as healthy as it was, but somebody should know. */
+static void put_reload(const struct health_check *h, char *at, size_t room)
+{
+    int64_t ns = 0;
+    char time[80];
+    if (!SL_HAS(h->process, sl_process, last_reload))
+        return;
+    const int32_t status = h->process->last_reload(h->base.host, &ns);
+    if (status == SL_ERR_NOT_FOUND)
+        return;
+    put_time(ns, time, sizeof time);
+    (void)snprintf(at, room, ",\"lastReload\":{\"result\":\"%s\",\"at\":\"%s\"}",
+                   status == SL_OK ? "ok" : "failed", time);
+}
+
 static bool is_page(const struct health_check *h, sl_bytes path)
 {
     if (sl_eq(path, h->path))
@@ -132,7 +147,7 @@ static void on_end(void *ctx, struct http_request *rq)
     const struct health_check *h = (const struct health_check *)ctx;
     const sl_host *host = h->base.host;
     const bool healthy = h->process->healthy(host);
-    char text[320], since[80], uptime[80] = "";
+    char text[520], since[80], uptime[80] = "", reload[160] = "";
     struct http_answer a = {.status = healthy ? 200 : 503, .content_type = "application/json"};
     if (h->body_given) {
         a.content_type = "text/plain; charset=utf-8";
@@ -142,9 +157,10 @@ static void on_end(void *ctx, struct http_request *rq)
         put_time(healthy ? up : 0, since, sizeof since);
         if (healthy)
             put_duration(now > up ? now - up : 0, uptime, sizeof uptime);
+        put_reload(h, reload, sizeof reload);
         int n = snprintf(text, sizeof text,
-                         "{\"status\":\"Server %s\",\"upSince\":\"%s\",\"uptime\":\"%s\"}",
-                         healthy ? "available" : "not available", since, uptime);
+                         "{\"status\":\"Server %s\",\"upSince\":\"%s\",\"uptime\":\"%s\"%s}",
+                         healthy ? "available" : "not available", since, uptime, reload);
         a.body = sl_slice(text, (size_t)n);
     }
     http_answer(rq, &a);

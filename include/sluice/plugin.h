@@ -652,6 +652,9 @@ typedef struct sl_process {
     int64_t (*up_since)(const sl_host *); /* [any] wall clock ns at which it became ready; 0: not */
     /* [any] Calls `write` with parts of a text: the metrics as Prometheus reads them. */
     void (*write_metrics)(const sl_host *, void (*write)(void *ctx, sl_bytes), void *ctx);
+    /* [any] How the last reload of the config ended, and when (wall clock ns): SL_OK;
+     * SL_ERR_FAILED: nothing has changed; SL_ERR_NOT_FOUND: there was none. */
+    int32_t (*last_reload)(const sl_host *, int64_t *at_ns);
 } sl_process;
 
 /* What the whole process is made of and has done; for status pages. What is visited is valid during

@@ -234,10 +234,19 @@ static void process_write_metrics(const sl_host *h, void (*write)(void *, sl_byt
         r->write_metrics(r->write_metrics_arg, write, ctx);
 }
 
+static int32_t process_last_reload(const sl_host *h, int64_t *at_ns)
+{
+    const struct reload_history *r = &component_of(h)->runtime->reloads;
+    const int64_t good = atomic_load(&r->last_success_ns), bad = atomic_load(&r->last_failure_ns);
+    *at_ns = good > bad ? good : bad;
+    return !*at_ns ? SL_ERR_NOT_FOUND : good > bad ? SL_OK : SL_ERR_FAILED;
+}
+
 static const sl_process process_table = {.size = sizeof process_table,
                                          .healthy = process_healthy,
                                          .up_since = process_up_since,
-                                         .write_metrics = process_write_metrics};
+                                         .write_metrics = process_write_metrics,
+                                         .last_reload = process_last_reload};
 
 static int32_t rewrite_close(const sl_host *h, sl_payload *p, const sl_payload *from, uint64_t used,
                              const sl_bytes *segments, uint32_t n, uint32_t signal, uint32_t items,

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import unittest
-from pathlib import Path
+import urllib.request
 
 from harness import otlp
 from harness.case import EndToEnd, otlp_receiver, pipeline
@@ -188,6 +188,26 @@ class Reload(EndToEnd):
         page = sluice.metrics()
         self.assertEqual(page.sum("sluice_config_reloads_total", result="failed"), 3)
         self.write(sluice, config)
+        self.finish_empty(sluice)
+
+    def test_health_tells_of_it(self):
+        where = endpoint()
+        config = self.base(self.file("out.proto"), extensions={"health_check": {"endpoint": where}},
+                           service={"extensions": ["health_check"]})
+        sluice = self.sluice(config)
+        self.expect_errors(sluice, "unknown key|not reloaded")
+
+        def health():
+            with urllib.request.urlopen(f"http://{where}/", timeout=10) as answer:
+                return json.load(answer)
+        self.assertNotIn("lastReload", health())
+        self.reload(sluice, config)
+        self.assertEqual(health()["lastReload"]["result"], "ok")
+        broken = json.loads(json.dumps(config))
+        broken["exporters"]["file"]["paht"] = "x"
+        self.reload(sluice, broken, works=False)
+        self.assertEqual(health()["lastReload"]["result"], "failed")
+        self.assertEqual(health()["status"], "Server available")
         self.finish_empty(sluice)
 
     def test_watched_files(self):
