@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import unittest
+import urllib.error
 import urllib.request
 
 from harness import otlp
@@ -198,8 +199,12 @@ class Reload(EndToEnd):
         self.expect_errors(sluice, "unknown key|not reloaded")
 
         def health():
-            with urllib.request.urlopen(f"http://{where}/", timeout=10) as answer:
-                return json.load(answer)
+            try:
+                with urllib.request.urlopen(f"http://{where}/", timeout=10) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError:
+                return None  # it is still starting
+        wait_until(health, "health")
         self.assertNotIn("lastReload", health())
         self.reload(sluice, config)
         self.assertEqual(health()["lastReload"]["result"], "ok")
