@@ -26,7 +26,7 @@ static int compare_users(const void *a, const void *b)
     return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-/* Sorts, and keeps the last line of each name. */
+/* Sorts, keeps the last line of each name, and finds a decoy. */
 static void settle(struct htpasswd *t)
 {
     uint32_t kept = 0;
@@ -37,6 +37,10 @@ static void settle(struct htpasswd *t)
         t->users[kept++] = t->users[i];
     }
     t->n = kept;
+    while (t->decoy < t->n && !htpasswd_is_slow(t->users[t->decoy].hash))
+        t->decoy++;
+    if (t->decoy == t->n)
+        t->decoy = 0;
 }
 
 int32_t htpasswd_create(char *text, size_t n, struct htpasswd **out, uint32_t *bad,

@@ -20,6 +20,7 @@ struct htpasswd {
     size_t text_n;
     struct htpasswd_user *users; /* sorted by name, no name twice */
     uint32_t n;
+    uint32_t decoy;              /* stands in for users who do not exist; a slow one, if any is */
     uint8_t salt[HTPASSWD_SALT]; /* of the digests; random */
 };
 

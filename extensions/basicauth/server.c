@@ -164,7 +164,7 @@ static enum known look_up(struct basicauth *b, struct check *c)
     const struct htpasswd_user *u = htpasswd_find(users, c->name);
     c->exists = u != NULL;
     if (!u)
-        u = &users->users[0];
+        u = &users->users[users->decoy];
     if (u->hash.n > HTPASSWD_HASH_MAX)
         return KNOWN_WRONG;
     memcpy(c->hash, u->hash.p, u->hash.n);
@@ -182,7 +182,8 @@ static enum known look_up(struct basicauth *b, struct check *c)
 static void remember(struct basicauth *b, const struct check *c, bool right, int64_t took_ns)
 {
     struct htpasswd *users = b->server.users;
-    struct htpasswd_user *u = c->exists ? htpasswd_find(users, c->name) : &users->users[0];
+    struct htpasswd_user *u =
+        c->exists ? htpasswd_find(users, c->name) : &users->users[users->decoy];
     if (!right)
         b->server.next_slow_ns = sl_now(b->base.host) + took_ns * (GUESSING_PARTS - 1);
     if (!u || !sl_eq(u->hash, sl_slice(c->hash, c->hash_n)))

@@ -16,6 +16,25 @@ static size_t put_beyond_ascii(FILE *out, const uint8_t *p, size_t n)
     return length ? length : 1;
 }
 
+/* NULL: the character may stand for itself. */
+static const char *entity_of(uint8_t c)
+{
+    switch (c) {
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '&':
+        return "&amp;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    default: /* controls are nothing that a page may have */
+        return c >= 0x20 && c != 0x7f ? NULL : " ";
+    }
+}
+
 void put_html(FILE *out, const char *text)
 {
     const size_t n = strlen(text);
@@ -26,26 +45,12 @@ void put_html(FILE *out, const char *text)
             i += put_beyond_ascii(out, p + i, n - i);
             continue;
         }
+        const char *entity = entity_of(c);
+        if (entity)
+            (void)fputs(entity, out);
+        else
+            (void)fputc(c, out);
         i++;
-        switch (c) {
-        case '<':
-            (void)fputs("&lt;", out);
-            break;
-        case '>':
-            (void)fputs("&gt;", out);
-            break;
-        case '&':
-            (void)fputs("&amp;", out);
-            break;
-        case '"':
-            (void)fputs("&quot;", out);
-            break;
-        case '\'':
-            (void)fputs("&#39;", out);
-            break;
-        default: /* other controls are nothing that a page may have */
-            (void)fputc(c >= 0x20 && c != 0x7f ? c : ' ', out);
-        }
     }
 }
 

@@ -23,6 +23,8 @@ from harness.waiting import endpoint, wait_until
 SECRETS = ("open-sesame-1", "wrong-secret-2", "tok-en-secret-3", "pass-file-secret-4",
            "inline-secret-5", "exported-secret-6")
 SENT, WRONG, TOKEN, FROM_FILE, INLINE, EXPORTED = SECRETS
+# SENT with cost 10: the twentieth part of a second
+BCRYPT = "$2y$10$abcdefghijklmnopqrstuuMkmeyl4vSCMnvi1et5KbmPLo5Kz279q"
 METHOD = otlp.SIGNALS["traces"].grpc
 
 
@@ -157,6 +159,23 @@ class Basic(Auth):
         wait_until(lambda: self.send_http(basic("eve", FROM_FILE)).ok and
                    self.sluice_.find("the users read before stay in use"), "the missing file to be told")
         self.check_let_in(basic("eve", FROM_FILE))
+
+    def test_guessing_does_not_hold_up_those_who_know(self):
+        """A slow hash is computed once for who knows; guesses get a tenth of the time."""
+        self.start({"basicauth": {"htpasswd": {"inline": f"ann:{BCRYPT}"}}}, "basicauth")
+        self.check_let_in(basic("ann", SENT))
+        guesses = iter(range(100000))
+
+        def guess():
+            return self.send_http(basic("ann", f"guess {next(guesses)}"))
+        told_to_wait = wait_until(lambda: next((a for a in (guess(), guess()) if a.code != 401), None),
+                                  "guesses to be slowed down")
+        self.assertEqual((told_to_wait.code, told_to_wait.retry_after), (503, 1))
+        self.check_let_in(basic("ann", SENT))
+        wait_until(lambda: self.send_grpc(basic("ann", f"guess {next(guesses)}")).code == "UNAVAILABLE",
+                   "guesses to be slowed down")
+        self.check_let_in(basic("ann", SENT))
+        wait_until(lambda: guess().code == 401, "another guess to be heard")
 
     def test_the_name_goes_with_the_data(self):
         """Batches by auth.username, which a sender cannot claim by a header of its own."""
