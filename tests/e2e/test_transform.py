@@ -2,6 +2,7 @@
 against the same said in Python over google.protobuf's objects."""
 import json
 import unittest
+from pathlib import Path
 
 from harness import otlp, wire
 from harness.case import EndToEnd, pipeline
@@ -63,6 +64,13 @@ class Transform(EndToEnd):
                                     [otlp.parse(signal, b).SerializeToString()
                                      for b in requests[signal]], "nothing is to change")
                 self.compare(signal, arrived, expected)
+
+
+class Documented(EndToEnd):
+    def test_configs_of_the_documentation_are_valid(self):
+        said = command("validate", "--config",
+                       Path(__file__).resolve().parents[1] / "data" / "configs" / "transform.yaml")
+        self.assertEqual(said.returncode, 0, said.stderr)
 
 
 class Attributes(Transform):
