@@ -60,11 +60,14 @@ static struct otlp_attr *add(struct otlp_attr_edit *e)
 /* Puts the newest attribute behind those with the same key. */
 static void link_newest(struct otlp_attr_edit *e, uint32_t key)
 {
-    uint32_t *at = &e->first[key];
-    while (*at != OTLP_NONE) {
-        at = &e->at[*at].next;
+    struct otlp_attr_chain *chain = &e->chains[key];
+    const uint32_t newest = e->n - 1;
+    if (chain->first == OTLP_NONE) {
+        chain->first = newest;
+    } else {
+        e->at[chain->last].next = newest;
     }
-    *at = e->n - 1;
+    chain->last = newest;
 }
 
 static void found(struct otlp_attr_edit *e, sl_bytes pair, sl_bytes key, const uint8_t *from,
@@ -169,17 +172,17 @@ bool otlp_attrs_load(struct otlp_attr_edit *e, sl_bytes record, uint32_t field)
     e->field = field;
     e->changed = e->failed = false;
     otlp_scratch_clear(&e->scratch);
-    if (e->first_room < e->keys->n) {
-        uint32_t *first = realloc(e->first, e->keys->n * sizeof *first);
-        if (!first) {
+    if (e->chains_room < e->keys->n) {
+        struct otlp_attr_chain *chains = realloc(e->chains, e->keys->n * sizeof *chains);
+        if (!chains) {
             e->failed = true;
             return false;
         }
-        e->first = first;
-        e->first_room = e->keys->n;
+        e->chains = chains;
+        e->chains_room = e->keys->n;
     }
     for (uint32_t i = 0; i < e->keys->n; i++) {
-        e->first[i] = OTLP_NONE;
+        e->chains[i] = (struct otlp_attr_chain){OTLP_NONE, OTLP_NONE};
     }
     sl_wire w = sl_wire_of(record);
     for (;;) {
@@ -201,7 +204,7 @@ bool otlp_attrs_load(struct otlp_attr_edit *e, sl_bytes record, uint32_t field)
 
 struct otlp_attr *otlp_attrs_get(const struct otlp_attr_edit *e, uint32_t key)
 {
-    for (uint32_t i = e->first[key]; i != OTLP_NONE; i = e->at[i].next) {
+    for (uint32_t i = e->chains[key].first; i != OTLP_NONE; i = e->at[i].next) {
         if (e->at[i].state != OTLP_ATTR_GONE) {
             return &e->at[i];
         }
@@ -251,7 +254,7 @@ void otlp_attrs_set(struct otlp_attr_edit *e, uint32_t key, sl_bytes any)
 
 void otlp_attrs_remove(struct otlp_attr_edit *e, uint32_t key)
 {
-    for (uint32_t i = e->first[key]; i != OTLP_NONE; i = e->at[i].next) {
+    for (uint32_t i = e->chains[key].first; i != OTLP_NONE; i = e->at[i].next) {
         otlp_attr_remove(e, &e->at[i]);
     }
 }
@@ -310,7 +313,7 @@ bool otlp_attrs_store(struct otlp_attr_edit *e, struct otlp_parts *parts)
 void otlp_attrs_free(struct otlp_attr_edit *e)
 {
     free(e->at);
-    free(e->first);
+    free(e->chains);
     otlp_scratch_free(&e->scratch);
     *e = (struct otlp_attr_edit){.keys = NULL};
 }

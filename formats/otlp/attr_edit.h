@@ -34,13 +34,19 @@ struct otlp_attr {
     uint32_t state;           /* enum otlp_attr_state */
 };
 
+/* The attributes with one of the known keys; OTLP_NONE: there are none. Its end is known, too: senders
+ * may give a key any number of times. */
+struct otlp_attr_chain {
+    uint32_t first, last;
+};
+
 struct otlp_attr_edit {
     const struct otlp_keys *keys; /* set once, before the first record */
     bool all;                     /* load attributes with unknown keys, too */
     struct otlp_attr *at;         /* old ones in their order, then new ones */
     uint32_t n, room;
-    uint32_t *first; /* by key number */
-    uint32_t first_room;
+    struct otlp_attr_chain *chains; /* by key number */
+    uint32_t chains_room;
     uint32_t field; /* number of the attributes' field in the record */
     sl_bytes record;
     bool changed, failed;        /* failed: no memory, or a malformed record */

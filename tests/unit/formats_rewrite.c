@@ -506,6 +506,31 @@ static void all_attributes_are_loaded(void **state)
     editor_deinit(&ed);
 }
 
+/* A record may give a key as often as it likes; each costs the same. The test's timeout tells. */
+static void keys_may_stand_any_number_of_times(void **state)
+{
+    enum { TIMES = 1000000, PAIR = 9 };
+    struct editor ed;
+    sl_bytes value;
+    (void)state;
+    uint8_t *at = malloc(TIMES * PAIR);
+    assert_non_null(at);
+    sl_writer w = sl_writer_fixed(at, TIMES * PAIR);
+    for (uint32_t i = 0; i < TIMES; i++) {
+        sl_write_attr_int(&w, 9, sl_str("a"), i % 100);
+    }
+    assert_false(w.failed);
+    editor_init(&ed, false);
+    assert_true(otlp_attrs_load(&ed.e, sl_written(&w), 9));
+    assert_int_equal(ed.e.n, TIMES);
+    otlp_attrs_set(&ed.e, 0, otlp_any_int(&ed.e.scratch, 7));
+    assert_string_equal(stored(&ed), ": a=7");
+    value = otlp_attrs_get(&ed.e, 0)->any;
+    assert_int_equal(sl_value_of(value).number.i, 7);
+    editor_deinit(&ed);
+    free(at);
+}
+
 /* However an attribute is written, it is found and can be hidden: what the readers of otlp.h see is
  * what the editor sees. */
 static void unusual_attributes_are_found(void **state)
@@ -594,6 +619,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(malformed),
         cmocka_unit_test(attributes_are_changed),
         cmocka_unit_test(all_attributes_are_loaded),
+        cmocka_unit_test(keys_may_stand_any_number_of_times),
         cmocka_unit_test(unusual_attributes_are_found),
         cmocka_unit_test(random_attributes),
     };
