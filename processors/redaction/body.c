@@ -3,29 +3,46 @@
 #include "formats/otlp/value_text.h"
 #include "processors/redaction/redaction.h"
 
-enum { BODY = 5 /* field of a log record */ };
+enum {
+    BODY = 5,             /* field of a log record */
+    PATHS_MAX = 64 * 1024 /* bytes of the paths that are told of one body */
+};
 
-/* The path to the entry, in memory that stays for the summary. */
-static sl_bytes path_to(struct redaction *r, sl_bytes parent, sl_bytes key, bool top)
+/* Where a value stands. */
+struct place {
+    sl_bytes parent, name;
+    bool top;
+};
+
+/* The path to it, in memory that stays for the summary, which alone tells it. A key that is long and
+ * has many entries below it would make paths of any size: "..." stands for what is beyond the limit. */
+static sl_bytes path_to(struct redaction *r, const struct place *place)
 {
-    const size_t n = parent.n + !top + key.n;
+    const size_t n = place->parent.n + !place->top + place->name.n;
+    if (r->config->summary != SUMMARY_DEBUG) {
+        return sl_str("");
+    }
+    if (n > PATHS_MAX - r->path_bytes) {
+        return sl_str("...");
+    }
     uint8_t *at = otlp_scratch_room(&r->scratch, n + 1), *p = at;
     if (!at) {
         r->failed = true;
         return sl_str("");
     }
-    p = sl_put_slice(p, parent);
-    if (!top) {
+    p = sl_put_slice(p, place->parent);
+    if (!place->top) {
         *p++ = '.';
     }
-    sl_put_slice(p, key);
+    sl_put_slice(p, place->name);
     otlp_scratch_take(&r->scratch, n + 1);
+    r->path_bytes += n;
     return sl_slice(at, n);
 }
 
-/* A plain value; `key` is its path, or "body". False: it stays as it is. */
-static bool redact_plain(struct redaction *r, const sl_value *value, sl_bytes key, bool is_body,
-                         sl_bytes *text)
+/* A plain value. False: it stays as it is. */
+static bool redact_plain(struct redaction *r, const sl_value *value, const struct place *place,
+                         bool is_body, sl_bytes *text)
 {
     const sl_bytes old = otlp_value_text(&r->config->powers, value, &r->scratch);
     if (!old.p) {
@@ -34,7 +51,7 @@ static bool redact_plain(struct redaction *r, const sl_value *value, sl_bytes ke
     }
     if (value_is_allowed(r, old)) {
         if (!is_body) { /* of a body that is allowed nothing is told, as in the Collector */
-            touched_add(r, ALLOWED, key);
+            touched_add(r, ALLOWED, path_to(r, place));
         }
         return false;
     }
@@ -42,7 +59,7 @@ static bool redact_plain(struct redaction *r, const sl_value *value, sl_bytes ke
     if (sl_eq(*text, old)) {
         return false;
     }
-    touched_add(r, MASKED, key);
+    touched_add(r, MASKED, path_to(r, place));
     return true;
 }
 
@@ -100,26 +117,26 @@ static bool redact_entry(struct redaction *r, struct level *level, bool top, sl_
         (void)snprintf(index, sizeof index, "[%u]", level->index++);
         name = sl_str(index);
     }
-    const sl_bytes path = path_to(r, level->path, name, top);
+    const struct place place = {.parent = level->path, .name = name, .top = top};
     const enum fate fate = level->map ? fate_of_key(r, key) : FATE_LOOK;
     if (fate == FATE_REMOVE) {
-        touched_add(r, REDACTED, path);
+        touched_add(r, REDACTED, path_to(r, &place));
         *changed = true;
         return false;
     }
     *field = begin_entry(r, level, key);
     if (fate == FATE_IGNORE) {
-        touched_add(r, IGNORED, path);
+        touched_add(r, IGNORED, path_to(r, &place));
         sl_write_bytes(&r->body, *field, any);
     } else if (fate == FATE_MASK) {
-        touched_add(r, MASKED, path);
+        touched_add(r, MASKED, path_to(r, &place));
         sl_write_value_text(&r->body, *field, mask_all(r, &r->scratch, text_or_nothing(&value)));
         *changed = true;
     } else if (value.type == SL_VALUE_LIST || value.type == SL_VALUE_MAP) {
         *inner = value;
-        *inner_path = path;
+        *inner_path = path_to(r, &place);
         return true;
-    } else if (redact_plain(r, &value, path, false, &text)) {
+    } else if (redact_plain(r, &value, &place, false, &text)) {
         sl_write_value_text(&r->body, *field, text);
         *changed = true;
     } else {
@@ -200,10 +217,12 @@ sl_bytes redact_body(struct redaction *r, sl_bytes record)
     const sl_value body = sl_value_of(any);
     redaction_restart(&r->body);
     otlp_scratch_clear(&r->scratch);
+    r->path_bytes = 0;
     if (body.type == SL_VALUE_LIST || body.type == SL_VALUE_MAP) {
         changed = redact_nested(r, &body);
     } else {
-        changed = redact_plain(r, &body, sl_str("body"), true, &text);
+        const struct place whole = {.name = sl_str("body"), .top = true};
+        changed = redact_plain(r, &body, &whole, true, &text);
         if (changed) {
             sl_write_value_text(&r->body, BODY, text);
         }

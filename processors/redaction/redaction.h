@@ -78,6 +78,7 @@ struct redaction {
     sl_writer text;                   /* of the value at hand */
     sl_writer record;                 /* a record whose body or events changed */
     sl_writer body;
+    size_t path_bytes; /* that the paths of a body have taken */
     uint32_t signal;
     bool failed; /* no memory */
 };

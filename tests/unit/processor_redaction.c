@@ -136,6 +136,41 @@ static void hostile_texts_are_masked(void **state)
     fixture_end(&f);
 }
 
+static void long_paths_are_cut_short(const sl_log_record *log)
+{
+    const sl_attrs attrs = sl_log_attrs(log);
+    assert_int_equal(sl_attr_int(attrs, "redaction.body.masked.count", -1), 20000);
+    assert_true(sl_attr_text(attrs, "redaction.body.masked.keys").n < 200000);
+}
+
+/* {"aaa...": ["s1", "s1", ...]}: paths to all entries would be 2 GB. */
+static void paths_do_not_multiply(void **state)
+{
+    enum { KEY = 100000, ENTRIES = 20000 };
+    static char key[KEY];
+    static uint8_t at[400000];
+    struct fixture f;
+    (void)state;
+    memset(key, 'a', sizeof key);
+    sl_writer w = sl_writer_fixed(at, sizeof at);
+    const size_t resource = sl_write_begin(&w, 1), scope = sl_write_begin(&w, 2);
+    const size_t record = sl_write_begin(&w, 2), body = sl_write_begin(&w, 5);
+    const size_t map = sl_write_begin(&w, SL_VALUE_MAP), pair = sl_write_begin(&w, 1);
+    sl_write_bytes(&w, 1, sl_slice(key, sizeof key));
+    const size_t value = sl_write_begin(&w, 2), list = sl_write_begin(&w, SL_VALUE_LIST);
+    for (uint32_t i = 0; i < ENTRIES; i++)
+        sl_write_value_text(&w, 1, sl_str("s1"));
+    const size_t open[] = {list, value, pair, map, body, record, scope, resource};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        sl_write_end(&w, open[i]);
+    assert_false(w.failed);
+    fixture_init(&f, "s[0-9]", NULL, SUMMARY_DEBUG);
+    fixture_open(&f);
+    give(&f, sl_written(&w));
+    take(&f, long_paths_are_cut_short);
+    fixture_end(&f);
+}
+
 static void nothing_goes_through_without_memory(void **state)
 {
     static const char *const attrs[] = {"a", "secret1", NULL};
@@ -233,6 +268,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(summaries_add_up),
         cmocka_unit_test(hostile_texts_are_masked),
+        cmocka_unit_test(paths_do_not_multiply),
         cmocka_unit_test(nothing_goes_through_without_memory),
         cmocka_unit_test(random_requests_are_redacted),
         cmocka_unit_test(wrong_configs_are_refused),
