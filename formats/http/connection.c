@@ -381,7 +381,8 @@ void http_conn_expire(struct http_conn *c, uint64_t now)
     } else if (c->stage == HTTP_STAGE_HEADERS) {
         http_conn_refuse(c, 408);
     } else if (c->stage == HTTP_STAGE_BODY) {
-        if (body_is_late(c, now))
+        http_stream_catch_up(c); /* or what has come would not count */
+        if (c->stage == HTTP_STAGE_BODY && body_is_late(c, now))
             http_conn_refuse(c, 408);
     } else {
         http_conn_close(c);

@@ -153,6 +153,8 @@ void http_stream_close(struct http_conn *, uv_close_cb);
 void http_stream_deinit(struct http_conn *); /* once libuv has let go of it */
 int http_stream_start(struct http_conn *);   /* reading */
 void http_stream_stop(struct http_conn *);
+/* Reads what has come but was not worth waking for. */
+void http_stream_catch_up(struct http_conn *);
 /* Ends the writing half. */
 int http_stream_shutdown(struct http_conn *);
 /* 1: all has been written; 0: the rest is on its way, and the memory stays. */
@@ -162,6 +164,7 @@ int http_stream_write(struct http_conn *, const uv_buf_t *parts, unsigned n);
 int http_secure_init(struct http_conn *, int fd);
 void http_secure_deinit(struct http_conn *);
 int http_secure_watch(struct http_conn *); /* as `reading` wants it */
+void http_secure_catch_up(struct http_conn *);
 void http_secure_shutdown(struct http_conn *);
 int http_secure_write(struct http_conn *, const uv_buf_t *parts, unsigned n);
 

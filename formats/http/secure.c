@@ -253,3 +253,11 @@ int http_secure_watch(struct http_conn *c)
     s->events = events;
     return events ? uv_poll_start(&c->io.poll, events, on_poll) : uv_poll_stop(&c->io.poll);
 }
+
+void http_secure_catch_up(struct http_conn *c)
+{
+    if (c->secure->shaken)
+        read_some(c);
+    if (http_secure_watch(c) != 0)
+        http_conn_close(c);
+}

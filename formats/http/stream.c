@@ -60,6 +60,12 @@ void http_stream_stop(struct http_conn *c)
         (void)uv_read_stop(&c->io.stream);
 }
 
+void http_stream_catch_up(struct http_conn *c)
+{
+    if (c->secure)
+        http_secure_catch_up(c);
+}
+
 /* ---- writing ---- */
 
 static void on_written(uv_write_t *request, int status)

@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,7 +22,7 @@
 
 extern const sl_plugin sluice_plugin_tls;
 
-enum { CLIENTS = 4, LARGEST = 300000 };
+enum { CLIENTS = 4, LARGEST = 300000, BODY_LATE_MS = 200 };
 
 /* ---- a host of which only the clock is asked ---- */
 
@@ -201,7 +202,7 @@ struct fixture {
     _Atomic uint32_t ended;
 };
 
-static int set_up(void **state)
+static int set_up_for(void **state, uint32_t body_late_ms)
 {
     struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
     struct http_limits limits;
@@ -225,6 +226,7 @@ static int set_up(void **state)
     assert_int_equal(listen(f->listener, 64), 0);
     assert_int_equal(getsockname(f->listener, (struct sockaddr *)&f->address, &n), 0);
     http_limits_init(&limits);
+    limits.body_rate_after_ms = body_late_ms;
     const struct http_handler handler = {&f->ended, on_headers, on_room,
                                          on_filled, on_end,     on_abandon};
     assert_int_equal(http_thread_start(&handler, &limits, f->listener, &f->security, "tls-test",
@@ -232,6 +234,16 @@ static int set_up(void **state)
                      SL_OK);
     *state = f;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_for(state, 10000);
+}
+
+static int set_up_impatient(void **state)
+{
+    return set_up_for(state, BODY_LATE_MS);
 }
 
 static int tear_down(void **state)
@@ -329,6 +341,35 @@ static void many_clients(void **state)
     assert_true(http_thread_drain(f->thread, 5000));
 }
 
+/* A client whose bytes come slowly, but faster than the least rate: they count although the thread was
+ * not woken for them. */
+static void slow_bodies_are_not_late(void **state)
+{
+    enum { LENGTH = 300000, FIRST = 40000 };
+    const struct fixture *f = (const struct fixture *)*state;
+    static const uint8_t body[LENGTH];
+    char text[256];
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = shake(f, ctx);
+    const int head = snprintf(text, sizeof text,
+                              "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                              "Content-Length: %d\r\n\r\n",
+                              LENGTH);
+    assert_int_equal(SSL_write(ssl, text, head), head);
+    int n = SSL_read(ssl, text, sizeof text);
+    assert_true(n > 12 && memcmp(text, "HTTP/1.1 100", 12) == 0);
+    struct pollfd answer = {.fd = SSL_get_fd(ssl), .events = POLLIN};
+    assert_int_equal(SSL_write(ssl, body, 1), 1);
+    assert_int_equal(poll(&answer, 1, BODY_LATE_MS / 4), 0); /* it has been read */
+    assert_int_equal(SSL_write(ssl, body, FIRST), FIRST);
+    assert_int_equal(poll(&answer, 1, 3 * BODY_LATE_MS), 0);
+    assert_int_equal(SSL_write(ssl, body, LENGTH - FIRST - 1), LENGTH - FIRST - 1);
+    n = SSL_read(ssl, text, sizeof text);
+    assert_true(n > 12 && memcmp(text, "HTTP/1.1 200", 12) == 0);
+    hang_up(ssl);
+    SSL_CTX_free(ctx);
+}
+
 static long serial_of(SSL *ssl)
 {
     X509 *x = SSL_get1_peer_certificate(ssl);
@@ -409,6 +450,7 @@ int main(void)
     (void)signal(SIGPIPE, SIG_IGN); /* as the host does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(slow_bodies_are_not_late, set_up_impatient, tear_down),
         cmocka_unit_test_setup_teardown(new_certificates_when_it_is_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(plain_text_is_told_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_that_leave, set_up, tear_down),
