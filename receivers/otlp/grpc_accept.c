@@ -42,7 +42,8 @@ struct connection {
     bool young; /* has not said anything yet, as far as is known */
     ino_t inode;
     int64_t since_ms;
-    bool counted;        /* the kernel counts what it receives */
+    bool counted;        /* what it receives is: by the kernel, or with TLS... */
+    uint64_t relayed;    /* ...here, once it is decrypted */
     uint32_t receiving;  /* calls whose message is on its way */
     uint32_t calls;      /* how often one of its calls was heard of... */
     uint32_t calls_then; /* ...at the last look */
@@ -88,10 +89,14 @@ static void hang_up(const struct connection *c)
 }
 
 /* False: not TCP, or a kernel that does not count. */
-static bool bytes_received(const struct connection *c, uint64_t *bytes)
+static bool bytes_received(const struct acceptor *a, const struct connection *c, uint64_t *bytes)
 {
     struct tcp_info info;
     socklen_t n = sizeof info;
+    if (a->relay) {
+        *bytes = c->relayed;
+        return true;
+    }
     memset(&info, 0, sizeof info);
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
         n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
@@ -118,7 +123,7 @@ static bool is_too_slow(struct connection *c, uint64_t bytes, int64_t now)
 static bool is_unwanted(struct acceptor *a, struct connection *c, int64_t now)
 {
     uint64_t bytes;
-    if (!c->counted || !bytes_received(c, &bytes)) {
+    if (!c->counted || !bytes_received(a, c, &bytes)) {
         c->young = false;
         return false;
     }
@@ -173,6 +178,16 @@ void acceptor_heard(struct acceptor *a, int32_t descriptor, int receiving)
     pthread_mutex_unlock(&a->mutex);
 }
 
+void acceptor_relayed(struct acceptor *a, int32_t descriptor, size_t n)
+{
+    pthread_mutex_lock(&a->mutex);
+    for (uint32_t i = 0; i < a->n; i++) {
+        if (a->at[i].fd == descriptor)
+            a->at[i].relayed += n;
+    }
+    pthread_mutex_unlock(&a->mutex);
+}
+
 static bool remember(struct acceptor *a, int fd)
 {
     struct stat st;
@@ -191,7 +206,7 @@ static bool remember(struct acceptor *a, int fd)
     struct connection *c = &a->at[a->n++];
     uint64_t bytes;
     *c = (struct connection){.fd = fd, .young = true, .inode = st.st_ino, .since_ms = now_ms()};
-    c->counted = bytes_received(c, &bytes);
+    c->counted = bytes_received(a, c, &bytes);
     a->young++;
     if (c->counted) {
         struct epoll_event e = {.events = EPOLLIN};

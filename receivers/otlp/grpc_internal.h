@@ -111,6 +111,8 @@ bool acceptor_adopt(struct acceptor *, int fd);
 /* A call has come on the connection with this descriptor, and its message is received from now on
  * (1), or no longer (-1). [any] */
 void acceptor_heard(struct acceptor *, int32_t descriptor, int receiving);
+/* With TLS: so many decrypted bytes went to the connection with this descriptor. [any] */
+void acceptor_relayed(struct acceptor *, int32_t descriptor, size_t n);
 
 /* grpc_secure.c: a thread with TLS between accepted connections and gRPC. */
 struct relay;

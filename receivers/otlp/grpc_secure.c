@@ -55,6 +55,7 @@ struct side {
 struct relay_conn {
     struct relay_conn *prev, *next;
     struct side client, core; /* gRPC's core: -1 before the handshake is done */
+    int handed;               /* the descriptor that gRPC's core was given */
     struct tls_conn *tls;
     enum stage stage;
     int32_t wants; /* of the handshake: TLS_WANT_READ or TLS_WANT_WRITE */
@@ -64,8 +65,9 @@ struct relay_conn {
     bool client_ended, core_ended;
     bool dead;        /* to be freed once its events are through */
     bool young;       /* its preface has not come */
+    bool unread;      /* the client takes none of the bytes that are held for it */
     uint32_t got;     /* bytes of the preface */
-    int64_t until_ms; /* young, or lingering: when it is ended */
+    int64_t until_ms; /* young, unread or lingering: when it is ended */
 };
 
 struct relay {
@@ -245,6 +247,8 @@ static void move_in(struct relay *r, struct relay_conn *c)
             return;
         }
         total += got;
+        if (got > 0)
+            acceptor_relayed(r->acceptor, c->handed, got);
         if (c->young && got > 0)
             note_preface(c, got);
         if (last > 0 && r->security.api->has_pending(c->tls))
@@ -301,6 +305,7 @@ static void flush_held(struct relay *r, struct relay_conn *c)
             conn_kill(r, c);
         else
             held_took(&c->out, (size_t)put);
+        c->unread = c->unread && put == 0;
     }
 }
 
@@ -324,6 +329,7 @@ static bool join_core(struct relay *r, struct relay_conn *c)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
     c->core.fd = pair[0];
+    c->handed = pair[1];
     if (acceptor_adopt(r->acceptor, pair[1]))
         return true;
     (void)close(pair[1]);
@@ -369,6 +375,16 @@ static void arm(struct relay *r, struct relay_conn *c)
         conn_kill(r, c);
 }
 
+/* gRPC may have ended the connection long ago: nobody else would end one whose client never reads. */
+static void time_unread(struct relay *r, struct relay_conn *c)
+{
+    if (c->unread || c->young || c->stage != STAGE_OPEN || !c->out.at)
+        return;
+    c->unread = true;
+    c->until_ms = now_ms() + r->patience_ms;
+    expect(r, c->until_ms);
+}
+
 static void serve(struct relay *r, struct relay_conn *c, bool client_gone)
 {
     if (c->stage == STAGE_HANDSHAKE)
@@ -383,8 +399,10 @@ static void serve(struct relay *r, struct relay_conn *c, bool client_gone)
         drop_unread(r, c);
     if (client_gone)
         conn_kill(r, c);
-    if (!c->dead)
-        arm(r, c);
+    if (c->dead)
+        return;
+    time_unread(r, c);
+    arm(r, c);
 }
 
 /* ---- the thread ---- */
@@ -428,7 +446,7 @@ static int look(struct relay *r)
         expect(r, r->finish_ms);
     for (struct relay_conn *c = r->all, *next; c; c = next) {
         next = c->next;
-        const bool timed = c->young || c->stage == STAGE_LINGER;
+        const bool timed = c->young || c->unread || c->stage == STAGE_LINGER;
         if ((timed && c->until_ms <= now) || (r->finishing && c->stage == STAGE_HANDSHAKE))
             conn_kill(r, c);
         else if (timed)

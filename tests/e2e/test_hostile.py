@@ -1,5 +1,6 @@
 """Clients that mean ill, over HTTP/2 and HTTP/1.1: what they hear, what they cost, and that nobody else
 notices."""
+import os
 import re
 import socket
 import struct
@@ -184,23 +185,52 @@ class Http2(Hostile):
 
 
 class OverTls(EndToEnd):
-    def test_endless_continuations(self):
-        ca = Authority(self.directory)
-        sluice = self.sluice(self.config(
+    def setUp(self):
+        super().setUp()
+        self.ca = Authority(self.directory)
+        self.sluice_ = self.sluice(self.config(
             self.all_signals(exporters="nop"), {"nop": None},
-            receivers={"otlp": otlp_receiver(grpc={"tls": ca.issue().keys})}))
-        good = self.client(sluice, "grpc", trust=ca)
-        self.assert_sent(good.send("traces", otlp.spans(range(3))))
-        before = sluice.memory("VmHWM")
-        client = h2.Client(sluice.grpc(), context=ca.context(alpn=["h2"]))
-        self.addCleanup(client.close)
+            receivers={"otlp": otlp_receiver(grpc={"tls": self.ca.issue().keys})}))
+        self.good = self.client(self.sluice_, "grpc", trust=self.ca)
+        self.assert_sent(self.good.send("traces", otlp.spans(range(3))))
+
+    def connect(self, timeout=20):
+        made = h2.Client(self.sluice_.grpc(), timeout, self.ca.context(alpn=["h2"]))
+        self.addCleanup(made.close)
+        return made
+
+    def tearDown(self):
+        self.assert_sent(self.good.send("traces", otlp.spans(range(3))))
+        self.finish(self.sluice_)
+        super().tearDown()
+
+    def test_endless_continuations(self):
+        before = self.sluice_.memory("VmHWM")
+        client = self.connect()
         client.send(h2.frame(h2.HEADERS, 0, 1, h2.request(EXPORT)))
         piece = h2.frame(h2.CONTINUATION, 0, 1, h2.literal("x", b"y" * 16000)) * 16
         self.assertTrue(any(not client.send(piece) for _ in range(8000)))
         if not SANITIZERS:
-            self.assertLess(sluice.memory("VmHWM") - before, 8 * MIB)
-        self.assert_sent(good.send("traces", otlp.spans(range(3))))
-        self.finish(sluice)
+            self.assertLess(self.sluice_.memory("VmHWM") - before, 8 * MIB)
+
+    def test_messages_that_never_come(self):
+        for client in [self.connect() for _ in range(2)]:
+            client.send(b"".join(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.request(EXPORT))
+                                 for stream in range(1, 181, 2)))
+        wait_until(lambda: not self.good.send("traces", otlp.spans(range(3))).ok, "no more room")
+        wait_until(lambda: self.good.send("traces", otlp.spans(range(3))).ok, "room again", 30)
+        self.sluice_.wait_log("its messages do not arrive", 2)
+
+    def test_who_never_reads(self):
+        """Their connections end although the answers to them cannot leave."""
+        def descriptors():
+            return len(os.listdir(f"/proc/{self.sluice_.pid}/fd"))
+        before = descriptors()
+        for client in [self.connect(2) for _ in range(3)]:
+            while client.send(h2.frame(h2.SETTINGS, 0, 0) * 10000):
+                pass  # each is answered, until nothing more goes either way
+        self.assertGreater(descriptors(), before)
+        wait_until(lambda: descriptors() <= before, "the connections to be closed", 40)
 
 
 class Busy(EndToEnd):
