@@ -404,10 +404,15 @@ static bool walk_metric(struct walk *w, sl_bytes message, const uint8_t *head)
     const bool dropping = w->dropping;
     sl_wire f = sl_wire_of(message);
     struct level *level = enter(w, head, message.p);
-    if (w->calls->metric && !dropping && w->calls->metric(w->ctx, message) == OTLP_DROP) {
-        w->dropping = level->dropped = true;
-        if (!open_levels(w)) {
-            return false;
+    if (w->calls->metric && !dropping) {
+        const enum otlp_verdict verdict = w->calls->metric(w->ctx, message);
+        if (verdict == OTLP_DROP) {
+            w->dropping = level->dropped = true;
+            if (!open_levels(w)) {
+                return false;
+            }
+        } else if (verdict != OTLP_KEEP) {
+            return fail(w, SL_ERR_NOMEM);
         }
     }
     for (;;) {

@@ -196,10 +196,12 @@ static int32_t process(void *instance, sl_delivery *d)
                                            : see_log,
     };
     const uint32_t signal = in->signal;
-    int32_t status = otlp_rewrite_delivery(&in->rewriter, d, &calls, in, "filtered", &dropped);
-    if (status == SL_OK)
-        count(c, signal, dropped);
-    return in->status != SL_OK ? in->status : status;
+    const int32_t status =
+        otlp_rewrite_delivery(&in->rewriter, d, &calls, in, "filtered", &dropped);
+    if (status != SL_OK)
+        return in->status != SL_OK ? in->status : status;
+    count(c, signal, dropped); /* the delivery is gone */
+    return SL_OK;
 }
 
 /* ---- life ---- */

@@ -217,6 +217,31 @@ static void errors_are_treated_as_configured(void **state)
     }
 }
 
+/* A delivery that is refused stays the host's, wherever in it the error was. */
+static void errors_in_any_context_refuse(void **state)
+{
+    static const char failing[] = "1 / (Len(\"\") + 0) == 1";
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        struct fixture f;
+        uint8_t at[1024];
+        const sl_bytes request = metrics(at, sizeof at);
+        fixture_init(&f);
+        f.config.error_mode = ERROR_PROPAGATE;
+        const sl_raw **const lists[] = {&f.config.metrics.resource, &f.config.metrics.metric,
+                                        &f.config.metrics.datapoint, &f.config.metric_conditions};
+        *lists[i] =
+            conditions(&f, i == 3 ? "metric.name == \"a\" and 1 / Len(\"\") == 1" : failing, NULL);
+        fixture_open(&f);
+        sl_delivery *d = plugin_host_delivery_of(f.h, SL_METRICS, &request, 1, 4);
+        assert_int_equal(f.type->process(f.instance, d), SL_ERR_INVALID);
+        assert_null(plugin_host_take(f.h));
+        assert_int_equal(d->unclaimed, 4);
+        plugin_host_end(f.h, d, SL_REJECTED, NULL);
+        fixture_end(&f);
+    }
+}
+
 static void nothing_is_lost_without_memory(void **state)
 {
     struct fixture f;
@@ -289,6 +314,7 @@ int main(void)
         cmocka_unit_test(one_true_condition_drops),
         cmocka_unit_test(the_older_rules_drop),
         cmocka_unit_test(errors_are_treated_as_configured),
+        cmocka_unit_test(errors_in_any_context_refuse),
         cmocka_unit_test(nothing_is_lost_without_memory),
         cmocka_unit_test(wrong_configs_are_refused),
     };
