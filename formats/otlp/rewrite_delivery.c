@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
-enum { SPARE = 4096 /* bytes beyond the estimate */ };
+enum {
+    SPARE = 4096,       /* bytes beyond the estimate */
+    PER_KIBI_MAX = 1024 /* more is not asked for beforehand, however small records have grown */
+};
 
 int32_t otlp_delivery_rewriter_init(struct otlp_delivery_rewriter *w, const sl_host *host,
                                     sl_error *error)
@@ -23,27 +26,34 @@ void otlp_delivery_rewriter_deinit(struct otlp_delivery_rewriter *w)
 }
 
 /* The payload is opened with the first byte that is written, so that what stays as it is costs
- * nothing. */
+ * nothing. Where there is no memory for all that is expected, there may be for what is needed. */
 static bool grow(sl_writer *out, size_t more)
 {
     struct otlp_delivery_rewriter *w = out->ctx;
-    uint64_t capacity = (out->used ? 2 * (uint64_t)out->room : w->estimate) + more;
-    uint8_t *at = NULL;
-    const int32_t status = w->fresh
-                               ? w->host->table->payload_grow(w->host, w->fresh, capacity, &at)
-                               : w->host->table->payload_open(w->host, capacity, &w->fresh, &at);
-    if (status != SL_OK) {
-        return false;
+    const sl_host *h = w->host;
+    const uint64_t room = out->room;
+    const uint64_t wanted[] = {(out->used ? 2 * room : w->estimate) + more,
+                               (out->used ? room + room / 8 : SPARE) + more};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        uint8_t *at = NULL;
+        const int32_t status = w->fresh ? h->table->payload_grow(h, w->fresh, wanted[i], &at)
+                                        : h->table->payload_open(h, wanted[i], &w->fresh, &at);
+        if (status == SL_OK) {
+            out->at = at;
+            out->room = (size_t)wanted[i];
+            return true;
+        }
     }
-    out->at = at;
-    out->room = (size_t)capacity;
-    return true;
+    return false;
 }
 
-/* What was written against what came in decides how much is asked for next time. */
+/* What was written against what came in decides how much is asked for next time; not what fits into
+ * the spare bytes: short records grow many times over, long ones do not. */
 static void learn(struct otlp_delivery_rewriter *w, uint64_t bytes)
 {
-    const uint64_t now = bytes ? w->r.out.used * 1024 / bytes + 32 : 0;
+    const uint64_t beyond = w->r.out.used > SPARE ? w->r.out.used - SPARE : 0;
+    const uint64_t said = bytes ? beyond * 1024 / bytes + 32 : 0;
+    const uint64_t now = said < PER_KIBI_MAX ? said : PER_KIBI_MAX;
     w->per_kibi = now > w->per_kibi ? now : w->per_kibi - (w->per_kibi - now) / 8;
 }
 

@@ -108,9 +108,14 @@ static const sl_payload *payload_make(struct plugin_host *h, uint32_t signal,
 }
 
 /* A payload that is written: one segment, of `capacity` bytes until it is closed. */
+static bool too_much(const struct plugin_host *h, uint64_t capacity)
+{
+    return h->payload_most && capacity > h->payload_most;
+}
+
 static int32_t payload_open(const sl_host *h, uint64_t capacity, sl_payload **out, uint8_t **at)
 {
-    if (fails(of(h)))
+    if (too_much(of(h), capacity) || fails(of(h)))
         return SL_ERR_NOMEM;
     uint8_t *bytes = calloc(1, capacity + 1);
     check(bytes != NULL, "memory");
@@ -125,7 +130,7 @@ static int32_t payload_grow(const sl_host *h, sl_payload *payload, uint64_t capa
 {
     struct fake_payload *p = (struct fake_payload *)payload;
     *at = (uint8_t *)(uintptr_t)p->segments[0].p;
-    if (fails(of(h)))
+    if (too_much(of(h), capacity) || fails(of(h)))
         return SL_ERR_NOMEM;
     uint8_t *grown = realloc(*at, capacity + 1);
     check(grown != NULL, "memory");

@@ -48,6 +48,7 @@ struct plugin_host {
     uint32_t fail_at;     /* the call that fails, counted from 1; 0: none */
     bool fail_on;         /* and all after it */
     uint32_t payload_refs;
+    uint64_t payload_most; /* a payload of more bytes is refused; 0: none is */
 
     uint64_t *mask; /* the last one given */
     uint32_t derives;

@@ -309,7 +309,10 @@ static void nothing_is_lost_without_memory(void **state)
         for (uint32_t fail = 1;; fail++) {
             sl_delivery *d = plugin_host_delivery_of(h, SL_TRACES, &request, 1, 300);
             h->fail_at = h->calls + fail;
+            h->fail_on = true;
             const int32_t status = type->process(instance, d);
+            h->fail_at = 0;
+            h->fail_on = false;
             if (status == SL_OK) {
                 break;
             }
@@ -327,6 +330,48 @@ static void nothing_is_lost_without_memory(void **state)
         free(c);
     }
     assert_true(failures >= 6); /* open, close, derive of both */
+    plugin_host_destroy(h);
+}
+
+/* What short records grow to says nothing of long ones: those are not refused for want of memory that
+ * nobody needs. */
+static void no_more_memory_is_asked_for_than_there_is(void **state)
+{
+    enum { LONG = 60000, VALUE = 1000 };
+    static char value[VALUE + 1], text[LONG];
+    static uint8_t at[LONG + 100], few[100];
+    struct plugin_host *h = plugin_host_create();
+    struct list l;
+    sl_error error = {.size = sizeof error};
+    const sl_type *type = sluice_plugin.types[0];
+    void *instance = NULL;
+    (void)state;
+    memset(value, 'v', VALUE);
+    memset(text, 't', sizeof text);
+    list_init(&l, &(const struct act){.key = "new", .action = "insert", .value = value}, 1);
+    struct attributes_head *c = calloc(1, type->config_size);
+    c->base.host = &h->host;
+    c->actions = l.list;
+    assert_int_equal(type->prepare(c, &error), SL_OK);
+    assert_int_equal(type->open(c, &h->host, &instance, &error), SL_OK);
+    sl_writer w = sl_writer_fixed(at, sizeof at);
+    const size_t resource = sl_write_begin(&w, 1), scope = sl_write_begin(&w, 2);
+    const size_t span = sl_write_begin(&w, 2);
+    sl_write_bytes(&w, 5, sl_slice(text, sizeof text));
+    sl_write_end(&w, span);
+    sl_write_end(&w, scope);
+    sl_write_end(&w, resource);
+    assert_false(w.failed);
+    const sl_bytes requests[] = {spans(few, sizeof few, 1), sl_written(&w)};
+    h->payload_most = 2 * 4096; /* far less than the long one has, but more than is new in it */
+    for (uint32_t i = 0; i < 2; i++) {
+        sl_delivery *d = plugin_host_delivery_of(h, SL_TRACES, &requests[i], 1, 1);
+        assert_int_equal(type->process(instance, d), SL_OK);
+        plugin_host_end(h, plugin_host_take(h), SL_DELIVERED, NULL);
+    }
+    type->close(instance);
+    type->destroy(c);
+    free(c);
     plugin_host_destroy(h);
 }
 
@@ -364,6 +409,7 @@ int main(void)
         cmocka_unit_test(actions_see_what_those_before_did),
         cmocka_unit_test(wrong_actions_are_refused),
         cmocka_unit_test(nothing_is_lost_without_memory),
+        cmocka_unit_test(no_more_memory_is_asked_for_than_there_is),
         cmocka_unit_test(what_does_not_change_is_handed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
