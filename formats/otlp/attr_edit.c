@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { ATTRS_KEPT = 1024 /* room for more is not kept for the next record */ };
+
 /* ---- keys ---- */
 
 uint32_t otlp_keys_add(struct otlp_keys *keys, sl_bytes key)
@@ -167,6 +169,11 @@ static const uint8_t *load_usual(struct otlp_attr_edit *e, const uint8_t *p, con
 
 bool otlp_attrs_load(struct otlp_attr_edit *e, sl_bytes record, uint32_t field)
 {
+    if (e->room > ATTRS_KEPT) {
+        free(e->at);
+        e->at = NULL;
+        e->room = 0;
+    }
     e->n = 0;
     e->record = record;
     e->field = field;

@@ -2,7 +2,7 @@
  * Loading looks for the attributes that a processor knows by their keys, or for all of them; the
  * processor gets, sets and removes; storing describes the new record as parts of the old one and of
  * new bytes. Attributes keep their place, new ones come last; nothing else of the record changes.
- * Memory is kept from record to record. One thread at a time for each editor. */
+ * Memory is kept from record to record, but not what only a huge one needed. One thread at a time for each editor. */
 #ifndef SLUICE_FORMATS_OTLP_ATTR_EDIT_H
 #define SLUICE_FORMATS_OTLP_ATTR_EDIT_H
 #include "formats/otlp/parts.h"

@@ -16,8 +16,13 @@ struct otlp_parts {
 void otlp_parts_free(struct otlp_parts *parts);
 bool otlp_parts_grow(struct otlp_parts *parts);
 
+enum { OTLP_PARTS_KEPT = 4096 /* room for more is not kept for the next message */ };
+
 static inline void otlp_parts_clear(struct otlp_parts *parts)
 {
+    if (parts->room > OTLP_PARTS_KEPT) {
+        otlp_parts_free(parts);
+    }
     parts->n = 0;
     parts->bytes = 0;
     parts->failed = false;

@@ -9,6 +9,8 @@
  * goes, a short copy does not. */
 enum { REFERENCE_FROM = 4096 };
 
+enum { STRETCHES_KEPT = 65536 /* room for more is not kept for the next request */ };
+
 /* Envelopes that an item stands in, from outside. */
 enum { RESOURCE, SCOPE, METRIC, DATA, LEVELS };
 
@@ -512,6 +514,11 @@ int32_t otlp_rewrite(struct otlp_rewriter *r, uint32_t signal, const sl_bytes *s
                      uint32_t n_segments, const struct otlp_rewrite_calls *calls, void *ctx)
 {
     struct walk w = {.r = r, .calls = calls, .ctx = ctx, .segments = segments, .signal = signal};
+    if (r->room > STRETCHES_KEPT) {
+        free(r->stretches);
+        r->stretches = NULL;
+        r->room = 0;
+    }
     r->changed = false;
     r->aligned = true;
     r->n = r->items = r->seen = 0;

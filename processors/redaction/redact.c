@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* What is kept from record to record: a huge one does not hold its memory. */
+enum { KEYS_KEPT = 4096, BYTES_KEPT = 1 << 20 };
+
 bool redaction_grow(sl_writer *w, size_t more)
 {
     size_t room;
@@ -21,8 +24,26 @@ bool redaction_grow(sl_writer *w, size_t more)
     return true;
 }
 
+void redaction_restart(sl_writer *writer)
+{
+    if (writer->room > BYTES_KEPT) {
+        free(writer->at);
+        writer->at = NULL;
+        writer->room = 0;
+    }
+    writer->used = 0;
+    writer->failed = false;
+}
+
 void touched_clear(struct touched *t)
 {
+    for (uint32_t i = 0; i < TOUCHES; i++) {
+        if (t->room[i] > KEYS_KEPT) {
+            free(t->at[i]);
+            t->at[i] = NULL;
+            t->room[i] = 0;
+        }
+    }
     memset(t->n, 0, sizeof t->n);
 }
 

@@ -85,11 +85,7 @@ struct redaction {
 
 bool redaction_grow(sl_writer *writer, size_t more);
 /* Empty again, also after a failure. */
-static inline void redaction_restart(sl_writer *writer)
-{
-    writer->used = 0;
-    writer->failed = false;
-}
+void redaction_restart(sl_writer *writer);
 void touched_clear(struct touched *touched);
 void touched_add(struct redaction *r, enum touch touch, sl_bytes key);
 

@@ -527,6 +527,9 @@ static void keys_may_stand_any_number_of_times(void **state)
     assert_string_equal(stored(&ed), ": a=7");
     value = otlp_attrs_get(&ed.e, 0)->any;
     assert_int_equal(sl_value_of(value).number.i, 7);
+    uint8_t small[512];
+    assert_true(otlp_attrs_load(&ed.e, sample(small, sizeof small), 9));
+    assert_true(ed.e.room < 1000); /* the memory of the large one is given back */
     editor_deinit(&ed);
     free(at);
 }
