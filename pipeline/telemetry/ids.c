@@ -3,14 +3,24 @@
 
 #define PER_SIGNAL(name, help_before, help_after)                                                  \
     {                                                                                              \
-        {name "_spans", "{span}", help_before " spans " help_after, SL_COUNTER, 1, NULL, 0},                \
-            {name "_metric_points", "{datapoint}", help_before " metric points " help_after,       \
-             SL_COUNTER, 1, NULL, 0},                                                                       \
-            {name "_log_records", "{record}", help_before " log records " help_after, SL_COUNTER,  \
-             1},                                                                                   \
+        {name "_spans", "{span}", help_before " spans " help_after, SL_COUNTER, 1, NULL, 0},       \
+            {name "_metric_points",                                                                \
+             "{datapoint}",                                                                        \
+             help_before " metric points " help_after,                                             \
+             SL_COUNTER,                                                                           \
+             1,                                                                                    \
+             NULL,                                                                                 \
+             0},                                                                                   \
+            {name "_log_records",                                                                  \
+             "{record}",                                                                           \
+             help_before " log records " help_after,                                               \
+             SL_COUNTER,                                                                           \
+             1,                                                                                    \
+             NULL,                                                                                 \
+             0},                                                                                   \
         {                                                                                          \
             name "_profile_samples", "{sample}", help_before " profile samples " help_after,       \
-                SL_COUNTER, 1, NULL, 0                                                                      \
+                SL_COUNTER, 1, NULL, 0                                                             \
         }                                                                                          \
     }
 
@@ -33,19 +43,20 @@ static const struct metric_def of_signal[METRICS_OF_SIGNAL][4] = {
 static const struct metric_def ids[METRIC_IDS] = {
     [METRIC_EXPORTER_QUEUE_SIZE] = {"otelcol_exporter_queue_size", "{batch}",
                                     "Current size of the sending queue, in the unit of its sizer.",
-                                    SL_GAUGE, 1},
+                                    SL_GAUGE, 1, NULL, 0},
     [METRIC_EXPORTER_QUEUE_CAPACITY] = {"otelcol_exporter_queue_capacity", "{batch}",
                                         "Capacity of the sending queue, in the unit of its sizer.",
-                                        SL_GAUGE, 1},
+                                        SL_GAUGE, 1, NULL, 0},
     [METRIC_EXPORTER_IN_FLIGHT_REQUESTS] =
         {"otelcol_exporter_in_flight_requests", "{request}",
          "Number of export requests currently in flight, those that wait for a retry included.",
-         SL_GAUGE, 1},
+         SL_GAUGE, 1, NULL, 0},
     [METRIC_PROCESSOR_INCOMING_ITEMS] = {"otelcol_processor_incoming_items", "{item}",
-                                         "Number of items passed to the processor.", SL_COUNTER, 1, NULL, 0},
+                                         "Number of items passed to the processor.", SL_COUNTER, 1,
+                                         NULL, 0},
     [METRIC_PROCESSOR_OUTGOING_ITEMS] = {"otelcol_processor_outgoing_items", "{item}",
                                          "Number of items emitted from the processor.", SL_COUNTER,
-                                         1},
+                                         1, NULL, 0},
     [METRIC_BATCH_SIZE_TRIGGER] = {"otelcol_processor_batch_batch_size_trigger_send", "{time}",
                                    "Number of times the batch was sent due to a size trigger.",
                                    SL_COUNTER, 1, NULL, 0},
@@ -54,35 +65,38 @@ static const struct metric_def ids[METRIC_IDS] = {
          "Number of times the batch was sent due to a timeout trigger.", SL_COUNTER, 1, NULL, 0},
     [METRIC_BATCH_CARDINALITY] = {"otelcol_processor_batch_metadata_cardinality", "{combination}",
                                   "Number of distinct metadata value combinations being processed.",
-                                  SL_GAUGE, 1},
+                                  SL_GAUGE, 1, NULL, 0},
     [METRIC_PROCESS_UPTIME] = {"otelcol_process_uptime", "s", "Uptime of the process.", SL_COUNTER,
-                               1000000000},
+                               1000000000, NULL, 0},
     [METRIC_PROCESS_CPU] = {"otelcol_process_cpu_seconds", "s",
-                            "Total CPU user and system time in seconds.", SL_COUNTER, 1, NULL, 0000000000},
+                            "Total CPU user and system time in seconds.", SL_COUNTER, 1000000000,
+                            NULL, 0},
     [METRIC_PROCESS_RSS] = {"otelcol_process_memory_rss", "By",
-                            "Total physical memory (resident set size).", SL_GAUGE, 1},
+                            "Total physical memory (resident set size).", SL_GAUGE, 1, NULL, 0},
     [METRIC_PROCESS_HEAP_ALLOC] = {"otelcol_process_runtime_heap_alloc_bytes", "By",
-                                   "Bytes that the program holds from malloc.", SL_GAUGE, 1},
+                                   "Bytes that the program holds from malloc.", SL_GAUGE, 1, NULL,
+                                   0},
     [METRIC_PROCESS_SYS_MEMORY] = {"otelcol_process_runtime_total_sys_memory_bytes", "By",
                                    "Bytes that malloc obtained from the operating system.",
-                                   SL_GAUGE, 1},
+                                   SL_GAUGE, 1, NULL, 0},
     [METRIC_ITEMS] = {"sluice_items_total", "{item}",
                       "Items that ended, or were handed on, at a component, by outcome and reason.",
                       SL_COUNTER, 1, NULL, 0},
     [METRIC_HELD_ITEMS] = {"sluice_held_items", "{item}",
-                           "Items that a component holds: taken in and not yet ended.", SL_GAUGE,
-                           1},
+                           "Items that a component holds: taken in and not yet ended.", SL_GAUGE, 1,
+                           NULL, 0},
     [METRIC_HELD_BYTES] = {"sluice_held_bytes", "By", "Payload bytes that a component holds.",
-                           SL_GAUGE, 1},
+                           SL_GAUGE, 1, NULL, 0},
     [METRIC_BUDGET_LIMIT] = {"sluice_memory_budget_limit_bytes", "By",
-                             "The process's memory budget; 0: none.", SL_GAUGE, 1},
+                             "The process's memory budget; 0: none.", SL_GAUGE, 1, NULL, 0},
     [METRIC_BUDGET_USED] = {"sluice_memory_budget_used_bytes", "By",
-                            "Bytes of the memory budget that are in use.", SL_GAUGE, 1},
+                            "Bytes of the memory budget that are in use.", SL_GAUGE, 1, NULL, 0},
     [METRIC_BUDGET_POOLED] = {"sluice_memory_pooled_bytes", "By",
-                              "Bytes in payload buffers that are kept for reuse.", SL_GAUGE, 1},
+                              "Bytes in payload buffers that are kept for reuse.", SL_GAUGE, 1,
+                              NULL, 0},
     [METRIC_CONFIG_RELOADS] = {"sluice_config_reloads_total", "{reload}",
                                "Reloads of the configuration, by result: ok or failed.", SL_COUNTER,
-                               1},
+                               1, NULL, 0},
     [METRIC_CONFIG_ITEMS_LEFT] = {"sluice_config_reload_items_left_total", "{item}",
                                   "Items that failed because what held them was removed by a "
                                   "reload and did not drain in time.",
@@ -90,7 +104,7 @@ static const struct metric_def ids[METRIC_IDS] = {
     [METRIC_CONFIG_LAST_RELOAD] =
         {"sluice_config_last_reload_success_timestamp_seconds", "s",
          "When the configuration was last reloaded with success, in seconds since 1970; 0: never.",
-         SL_GAUGE, 1000000000},
+         SL_GAUGE, 1000000000, NULL, 0},
     [METRIC_LOG_SUPPRESSED] = {"sluice_log_lines_suppressed_total", "{line}",
                                "Log lines left out by sampling.", SL_COUNTER, 1, NULL, 0},
     [METRIC_SERIES_REFUSED] = {"sluice_metric_series_refused_total", "{series}",
