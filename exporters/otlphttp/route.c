@@ -147,7 +147,7 @@ int32_t route_make(const struct exporter *e, unsigned signal, struct route *r, s
     const sl_bytes text = own.n ? own : e->endpoint;
     const char *key = own.n ? keys[signal] : "endpoint";
     int32_t status = SL_OK;
-    *r = (struct route){NULL};
+    *r = (struct route){.shown = NULL};
     if (text.n == 0)
         return SL_OK;
     const char *endpoint = (const char *)text.p, *socket_path = socket_path_of(endpoint);
@@ -189,5 +189,5 @@ void route_deinit(struct route *r)
     free(r->target);
     free(r->socket_path);
     curl_slist_free_all(r->connect_to);
-    *r = (struct route){NULL};
+    *r = (struct route){.shown = NULL};
 }

@@ -131,12 +131,6 @@ static void put_shape(const struct shape *s, bool broken)
     static const char *const processors[PROCESSORS] = {"test_hold/a", "test_hold/b", "batch/a",
                                                        "batch/b"};
     const uint32_t *v = s->versions;
-    uint32_t sources = 0, outputs = 0;
-    for (uint32_t p = 0; p < PIPELINES; p++)
-        if (s->pipelines[p].there) {
-            sources |= s->pipelines[p].sources;
-            outputs |= s->pipelines[p].outputs;
-        }
     used = 0;
     put("receivers:\n");
     for (uint32_t i = 0; i < SOURCES; i++)
