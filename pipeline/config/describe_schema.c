@@ -49,7 +49,7 @@ static void print_number(FILE *out, const sl_field *f, const char *key, sl_numbe
 #define SUBSTITUTED "[$][{]"
 #define OR_SUBSTITUTED ",\"string\",\"null\"],\"pattern\":\"" SUBSTITUTED "\""
 #define DURATION "^[-+]?(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|\xc2\xb5s|ms|s|m|h))+$"
-#define SIZE "^ *[0-9]+([.][0-9]*)? *([KMGT]i?B?|kB|B)?$"
+#define SIZE "^ *[0-9]+([.][0-9]*)? *([KMGT](iB?|B)|kB|B)?$"
 #define SCALAR "{\"type\":[\"string\",\"number\",\"boolean\",\"null\"]}"
 
 static void print_type(FILE *out, const struct table_item *item)

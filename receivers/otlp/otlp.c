@@ -172,8 +172,9 @@ static void receiver_stop(void *component)
 }
 
 SL_TYPE(receiver, otlp,
-        .help = "Receives traces, metrics and logs over OTLP/gRPC and OTLP/HTTP (binary protobuf, "
-                "plain or gzip).",
+        .help =
+            "Receives traces, metrics and logs over OTLP/gRPC and OTLP/HTTP, as protobuf and as "
+            "JSON.",
         .signals = SL_TRACES | SL_METRICS | SL_LOGS, .stability = SL_BETA,
         SL_CONFIG(struct receiver, receiver_fields), .create = receiver_create,
         .prepare = receiver_prepare, .start = receiver_start, .drain = receiver_drain,

@@ -1,14 +1,15 @@
 """The reference of configuration files: the JSON Schema against a validator that is not ours, and the
 examples that stand beside the plugins."""
 import copy
-import json
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 
-import jsonschema
 import yaml
 
-from harness.process import command
+from harness import schema
+from harness.process import BUILD, command
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(ROOT.glob("*/*/example.yaml"))
@@ -46,14 +47,6 @@ service:
 """
 
 
-def validator():
-    done = command("config", "schema")
-    assert done.returncode == 0, done.stderr
-    schema = json.loads(done.stdout)
-    jsonschema.Draft7Validator.check_schema(schema)
-    return jsonschema.Draft7Validator(schema)
-
-
 def changed(config, path, value):
     """A copy in which the key at the path has another value."""
     made = copy.deepcopy(config)
@@ -73,11 +66,11 @@ GRPC = ("receivers", "otlp/in", "protocols", "grpc")
 class Schema(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.validator = validator()
+        cls.validator = schema.validator()
         cls.valid = yaml.safe_load(VALID)
 
     def errors(self, config):
-        return [f"{list(e.absolute_path)}: {e.message}"[:300] for e in self.validator.iter_errors(config)]
+        return schema.errors(self.validator, config)
 
     def test_configs_are_valid(self):
         self.assertTrue(EXAMPLES and CONFIGS)
@@ -156,6 +149,11 @@ class Reference(unittest.TestCase):
                 done = command("validate", "--config", path)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotRegex(done.stderr, r"\b(error|warning|note):")
+
+    def test_the_pages_are_up_to_date(self):
+        done = subprocess.run([sys.executable, ROOT / "scripts" / "config-docs", "--build", BUILD, "--check"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from . import schema
 from .destination import GrpcDestination, HttpDestination
-from .process import NOTHING_LEFT, Sluice
+from .process import NOTHING_LEFT, SANITIZERS, Sluice
 from .send import Grpc, Http
 from .waiting import endpoint, free_port
 
@@ -62,7 +63,12 @@ class EndToEnd(unittest.TestCase):
         made = Sluice(self.directory, config, **options)
         self._sluices.append(made)
         self.addCleanup(made.kill)
-        return made.start() if start else made
+        if not start:
+            return made
+        made.start()
+        if isinstance(config, dict) and not SANITIZERS:
+            self.assertEqual(schema.errors(schema.validator(), config), [], "what runs is valid by the schema, too")
+        return made
 
     def expect_errors(self, sluice, pattern):
         """Lines of level error that match are part of the test."""
