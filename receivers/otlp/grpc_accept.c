@@ -38,7 +38,7 @@ enum {
 };
 
 struct connection {
-    int fd;
+    bool known; /* else there is none with this descriptor */
     bool young; /* has not said anything yet, as far as is known */
     ino_t inode;
     int64_t since_ms;
@@ -65,8 +65,8 @@ struct acceptor {
     int look_ms;
 
     pthread_mutex_t mutex; /* guards the rest: TLS hands connections on from its own thread */
-    struct connection *at;
-    uint32_t n, capacity;
+    struct connection *at; /* by descriptor, so that calls need not search */
+    uint32_t n, capacity;  /* n of them are known */
     _Atomic uint32_t young;
     int64_t looked_ms;
 };
@@ -78,27 +78,27 @@ static bool leads_to(int fd, ino_t inode)
 }
 
 /* A copy of the descriptor keeps it from becoming another connection's while it is ended. */
-static void hang_up(const struct connection *c)
+static void hang_up(int fd, ino_t inode)
 {
-    int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return;
-    if (leads_to(copy, c->inode))
+    if (leads_to(copy, inode))
         (void)shutdown(copy, SHUT_RDWR);
     (void)close(copy);
 }
 
 /* False: not TCP, or a kernel that does not count. */
-static bool bytes_received(const struct acceptor *a, const struct connection *c, uint64_t *bytes)
+static bool bytes_received(const struct acceptor *a, int fd, uint64_t *bytes)
 {
     struct tcp_info info;
     socklen_t n = sizeof info;
     if (a->relay) {
-        *bytes = c->relayed;
+        *bytes = a->at[fd].relayed;
         return true;
     }
     memset(&info, 0, sizeof info);
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
         n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
         return false;
     *bytes = info.tcpi_bytes_received;
@@ -120,10 +120,10 @@ static bool is_too_slow(struct connection *c, uint64_t bytes, int64_t now)
 }
 
 /* Must it be ended? */
-static bool is_unwanted(struct acceptor *a, struct connection *c, int64_t now)
+static bool is_unwanted(struct acceptor *a, int fd, struct connection *c, int64_t now)
 {
     uint64_t bytes;
-    if (!c->counted || !bytes_received(a, c, &bytes)) {
+    if (!c->counted || !bytes_received(a, fd, &bytes)) {
         c->young = false;
         return false;
     }
@@ -140,40 +140,54 @@ static bool is_unwanted(struct acceptor *a, struct connection *c, int64_t now)
     return bytes - c->bytes_then > UNHEARD_MAX + c->receiving * a->server->max_message;
 }
 
+static void forget(struct acceptor *a, struct connection *c)
+{
+    a->n -= c->known;
+    a->young -= c->young;
+    *c = (struct connection){.known = false};
+}
+
 /* Forgets connections that are gone, ends those that never spoke, or do not say anything. */
 static void look(struct acceptor *a)
 {
     const int64_t now = now_ms();
-    uint32_t kept = 0;
-    a->young = 0;
+    uint32_t left = a->n, young = 0;
     a->looked_ms = now;
-    for (uint32_t i = 0; i < a->n; i++) {
-        struct connection *c = &a->at[i];
-        if (!leads_to(c->fd, c->inode))
+    for (int fd = 0; left > 0; fd++) {
+        struct connection *c = &a->at[fd];
+        if (!c->known)
             continue;
-        if (is_unwanted(a, c, now)) {
+        left--;
+        if (!leads_to(fd, c->inode)) {
+            forget(a, c);
+        } else if (is_unwanted(a, fd, c, now)) {
             if (!c->young)
                 sl_log(a->server->host, SL_LOG_WARN,
                        "OTLP/gRPC: a connection is ended: its messages do not arrive, or it sends "
                        "without end, but no request");
-            hang_up(c);
-            continue;
+            hang_up(fd, c->inode);
+            forget(a, c);
+        } else {
+            young += c->young;
         }
-        a->young += c->young;
-        a->at[kept++] = *c;
     }
-    a->n = kept;
+    a->young = young;
+}
+
+/* NULL: it is gone. */
+static struct connection *find(struct acceptor *a, int32_t descriptor)
+{
+    struct connection *c = (uint32_t)descriptor < a->capacity ? &a->at[descriptor] : NULL;
+    return c && c->known ? c : NULL;
 }
 
 void acceptor_heard(struct acceptor *a, int32_t descriptor, int receiving)
 {
     pthread_mutex_lock(&a->mutex);
-    for (uint32_t i = 0; i < a->n; i++) {
-        struct connection *c = &a->at[i];
-        if (c->fd == descriptor) {
-            c->calls++;
-            c->receiving += receiving > 0 || c->receiving > 0 ? (uint32_t)receiving : 0;
-        }
+    struct connection *c = find(a, descriptor);
+    if (c) {
+        c->calls++;
+        c->receiving += receiving > 0 || c->receiving > 0 ? (uint32_t)receiving : 0;
     }
     pthread_mutex_unlock(&a->mutex);
 }
@@ -181,11 +195,27 @@ void acceptor_heard(struct acceptor *a, int32_t descriptor, int receiving)
 void acceptor_relayed(struct acceptor *a, int32_t descriptor, size_t n)
 {
     pthread_mutex_lock(&a->mutex);
-    for (uint32_t i = 0; i < a->n; i++) {
-        if (a->at[i].fd == descriptor)
-            a->at[i].relayed += n;
-    }
+    struct connection *c = find(a, descriptor);
+    if (c)
+        c->relayed += n;
     pthread_mutex_unlock(&a->mutex);
+}
+
+/* Room for the descriptor; false: no memory. */
+static bool make_room(struct acceptor *a, int fd)
+{
+    uint32_t capacity = a->capacity ? a->capacity : 64;
+    while (capacity <= (uint32_t)fd)
+        capacity *= 2;
+    if (capacity == a->capacity)
+        return true;
+    struct connection *moved = (struct connection *)realloc(a->at, capacity * sizeof *moved);
+    if (!moved)
+        return false;
+    memset(moved + a->capacity, 0, (capacity - a->capacity) * sizeof *moved);
+    a->at = moved;
+    a->capacity = capacity;
+    return true;
 }
 
 static bool remember(struct acceptor *a, int fd)
@@ -193,20 +223,17 @@ static bool remember(struct acceptor *a, int fd)
     struct stat st;
     if (a->n >= a->max && now_ms() - a->looked_ms >= SHORTAGE_MS)
         look(a);
-    if (a->n >= a->max || fstat(fd, &st) != 0)
+    if (!make_room(a, fd) || fstat(fd, &st) != 0)
         return false;
-    if (a->n == a->capacity) {
-        uint32_t capacity = a->capacity ? a->capacity * 2 : 8;
-        struct connection *moved = (struct connection *)realloc(a->at, capacity * sizeof *moved);
-        if (!moved)
-            return false;
-        a->at = moved;
-        a->capacity = capacity;
-    }
-    struct connection *c = &a->at[a->n++];
+    struct connection *c = &a->at[fd];
+    forget(a, c); /* who had the descriptor before is gone */
+    if (a->n >= a->max)
+        return false;
     uint64_t bytes;
-    *c = (struct connection){.fd = fd, .young = true, .inode = st.st_ino, .since_ms = now_ms()};
-    c->counted = bytes_received(a, c, &bytes);
+    *c =
+        (struct connection){.known = true, .young = true, .inode = st.st_ino, .since_ms = now_ms()};
+    c->counted = bytes_received(a, fd, &bytes);
+    a->n++;
     a->young++;
     if (c->counted) {
         struct epoll_event e = {.events = EPOLLIN};
