@@ -12,7 +12,8 @@ struct instance {
     struct match_scratch match;
     struct ottl_subject subject;
     uint32_t signal;
-    int32_t status;             /* why the rewriting was aborted */
+    int32_t status; /* why the rewriting was aborted */
+    sl_error error; /* of the condition at hand; half a KiB, not to be cleared for each */
     bool resource_in, scope_in; /* what include says so far of what is inside */
     bool resource_out, scope_out;
 };
@@ -22,8 +23,7 @@ static enum otlp_verdict ask(struct instance *in, enum ottl_context context)
 {
     const struct conditions *c = &in->rules->by_context[context];
     for (uint32_t i = 0; i < c->n; i++) {
-        sl_error error = {.size = sizeof error};
-        switch (ottl_eval(c->at[i].ottl, in->machine, &in->subject, &error)) {
+        switch (ottl_eval(c->at[i].ottl, in->machine, &in->subject, &in->error)) {
         case OTTL_TRUE:
             return OTLP_DROP;
         case OTTL_FALSE:
@@ -35,7 +35,7 @@ static enum otlp_verdict ask(struct instance *in, enum ottl_context context)
             continue;
         const bool ends = c->at[i].mode == ERROR_PROPAGATE;
         sl_log(in->rewriter.host, ends ? SL_LOG_ERROR : SL_LOG_WARN,
-               "Cannot evaluate the condition \"%.300s\": %s", c->at[i].text, error.text);
+               "Cannot evaluate the condition \"%.300s\": %s", c->at[i].text, in->error.text);
         if (ends) {
             in->status = SL_ERR_INVALID;
             return OTLP_ABORT;
@@ -222,7 +222,7 @@ static int32_t open_lane(void *component, const sl_host *lane, void **instance, 
     struct instance *in = sl_allocate(lane, sizeof *in);
     if (!in)
         return sl_fail(error, SL_ERR_NOMEM, "no memory for a lane");
-    *in = (struct instance){.config = component};
+    *in = (struct instance){.config = component, .error = {.size = sizeof in->error}};
     const int32_t status = otlp_delivery_rewriter_init(&in->rewriter, lane, error);
     in->machine = ottl_machine_create();
     in->match.matcher = pattern_matcher_create(0);
