@@ -589,7 +589,8 @@ typedef struct sl_metrics {
 typedef struct sl_plugins {
     uint32_t size;
     uint32_t reserved;
-    /* [control, blocking] `file` is a plugin's file name without ".so". */
+    /* [control, blocking], and from threads of the plugin's own that may wait for a disk. `file` is
+     * a plugin's file name without ".so". */
     int32_t (*load)(const sl_host *, const char *file, const char *id, const void **table,
                     sl_error *);
 } sl_plugins;

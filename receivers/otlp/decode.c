@@ -1,4 +1,4 @@
-/* Unpacks and transcodes bodies. One thread at a time for each decoder. */
+/* Unpacks and transcodes bodies; the plugin "otlp_decode". One thread at a time for each decoder. */
 #include "receivers/otlp/decode.h"
 
 #include "formats/compress/unpack.h"
@@ -17,7 +17,7 @@ struct decoder {
     struct json_reader *readers[INTAKE_SIGNALS];
 };
 
-struct decoder *decoder_create(const sl_host *host, size_t limit)
+static struct decoder *decoder_create(const sl_host *host, size_t limit)
 {
     struct decoder *d = (struct decoder *)calloc(1, sizeof *d);
     if (d) {
@@ -27,7 +27,7 @@ struct decoder *decoder_create(const sl_host *host, size_t limit)
     return d;
 }
 
-void decoder_destroy(struct decoder *d)
+static void decoder_destroy(struct decoder *d)
 {
     if (!d)
         return;
@@ -37,6 +37,24 @@ void decoder_destroy(struct decoder *d)
         json_schema_destroy(d->schemas[i]);
     }
     free(d);
+}
+
+/* A payload that grows as it is written. */
+struct payload_writer {
+    const sl_host *host;
+    sl_payload *payload; /* NULL at first */
+    uint8_t *at;
+};
+
+static int32_t payload_writer_grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
+{
+    struct payload_writer *w = (struct payload_writer *)ctx;
+    const sl_host *h = w->host;
+    const int32_t status = w->payload ? h->table->payload_grow(h, w->payload, capacity, &w->at)
+                                      : h->table->payload_open(h, capacity, &w->payload, &w->at);
+    *at = w->at;
+    *got = capacity;
+    return status;
 }
 
 static int32_t unpack_body(struct decoder *d, enum content_encoding encoding, sl_bytes in,
@@ -82,8 +100,8 @@ static void replace(struct decoder *d, sl_payload **body, struct payload_writer 
     *writer = (struct payload_writer){.host = d->host};
 }
 
-int32_t decoder_run(struct decoder *d, struct body_form form, uint32_t index, sl_payload **body,
-                    const uint8_t *at, uint64_t *used, sl_error *error)
+static int32_t decoder_run(struct decoder *d, struct body_form form, uint32_t index,
+                           sl_payload **body, const uint8_t *at, uint64_t *used, sl_error *error)
 {
     struct payload_writer writer = {.host = d->host};
     const struct byte_target target = {&writer, payload_writer_grow};
@@ -105,3 +123,13 @@ int32_t decoder_run(struct decoder *d, struct body_form form, uint32_t index, sl
     *used = bytes.n;
     return status;
 }
+
+static const struct decoder_api api = {
+    .size = sizeof api, .create = decoder_create, .destroy = decoder_destroy, .run = decoder_run};
+
+static const void *plugin_interface(const char *id)
+{
+    return strcmp(id, OTLP_DECODE) == 0 ? &api : NULL;
+}
+
+SL_PLUGIN_WITH("0.1.0", plugin_interface);

@@ -267,30 +267,22 @@ void exchange_kill(struct exchange *e)
 /* ---- the message ---- */
 
 /* The message in one piece. */
-static int32_t unpack_slices(struct exchange *e, enum pack_format format, uint64_t *used,
+static int32_t unpack_slices(struct exchange *e, enum content_encoding encoding, uint64_t *used,
                              sl_error *error)
 {
     struct otlp_grpc_server *s = e->server;
-    struct payload_writer writer = {.host = s->host};
-    const struct byte_target target = {&writer, payload_writer_grow};
     grpc_byte_buffer_reader reader;
-    size_t n = 0;
     if (!grpc_byte_buffer_reader_init(&reader, e->request))
         return sl_fail(error, SL_ERR_INVALID, "the message cannot be read");
     const grpc_slice packed = grpc_byte_buffer_reader_readall(&reader);
+    *used = GRPC_SLICE_LENGTH(packed);
     pthread_mutex_lock(&s->unpacking);
-    if (!s->unpacker)
-        s->unpacker = unpacker_create();
     const int32_t status =
-        s->unpacker ? unpack(s->unpacker, format,
-                             sl_slice(GRPC_SLICE_START_PTR(packed), GRPC_SLICE_LENGTH(packed)),
-                             &target, (size_t)s->max_message, &n, error)
-                    : sl_fail(error, SL_ERR_NOMEM, "no memory to unpack the message");
+        decoding_run(&s->decoding, (struct body_form){(uint8_t)encoding, false}, e->index,
+                     &e->payload, GRPC_SLICE_START_PTR(packed), used, error);
     pthread_mutex_unlock(&s->unpacking);
     grpc_slice_unref(packed);
     grpc_byte_buffer_reader_destroy(&reader);
-    e->payload = writer.payload;
-    *used = n;
     return status;
 }
 
@@ -329,14 +321,14 @@ static int32_t read_message(struct exchange *e, sl_error *error)
     uint64_t used = 0;
     int32_t status;
     if (packed == GRPC_COMPRESS_GZIP)
-        status = unpack_slices(e, PACK_GZIP, &used, error);
+        status = unpack_slices(e, ENCODING_GZIP, &used, error);
     else if (packed == GRPC_COMPRESS_DEFLATE)
-        status = unpack_slices(e, PACK_ZLIB, &used, error);
+        status = unpack_slices(e, ENCODING_ZLIB, &used, error);
     else if (packed != GRPC_COMPRESS_NONE)
         return sl_fail(error, SL_ERR_UNSUPPORTED,
                        "unsupported grpc-encoding; this server takes gzip, deflate and zstd");
     else if (is_zstd(b))
-        status = unpack_slices(e, PACK_ZSTD, &used, error);
+        status = unpack_slices(e, ENCODING_ZSTD, &used, error);
     else if (b->length == 0)
         return SL_OK;
     else

@@ -1,8 +1,8 @@
 /* What the files of the gRPC server share. */
 #ifndef SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
 #define SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
-#include "formats/compress/unpack.h"
 #include "formats/grpc/loop.h"
+#include "receivers/otlp/decode.h"
 #include "receivers/otlp/grpc_server.h"
 #include "receivers/otlp/intake.h"
 #include "receivers/otlp/sender.h"
@@ -73,8 +73,8 @@ struct otlp_grpc_server {
     uint32_t live;    /* calls that gRPC or an answer still refers to */
     bool is_shut;     /* gRPC has ended every connection */
 
-    pthread_mutex_t unpacking; /* guards what the first compressed request makes */
-    struct unpacker *unpacker;
+    pthread_mutex_t unpacking; /* guards what compressed requests need */
+    struct decoding decoding;
 };
 
 /* Of the monotonic clock. */

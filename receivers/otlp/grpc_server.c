@@ -144,6 +144,7 @@ static int32_t api_start(const sl_host *host, int32_t fd, const struct otlp_grpc
     if (!s)
         return sl_fail(error, SL_ERR_NOMEM, "no memory for the gRPC server");
     s->max_message = settings->max_message;
+    s->decoding = (struct decoding){.host = host, .limit = (size_t)settings->max_message};
     s->sender = (struct sender_rules){
         .host = host, .auth = settings->auth, .include_metadata = settings->include_metadata};
     s->budget = (const sl_budget *)sl_interface(host, SL_BUDGET);
@@ -214,7 +215,7 @@ static void api_stop(struct otlp_grpc_server *s)
         exchange_deinit(e);
     grpc_server_destroy(s->server);
     grpc_server_credentials_release(s->credentials);
-    unpacker_destroy(s->unpacker);
+    decoding_deinit(&s->decoding);
     s->loop->give();
     grpc_server_release(s);
 }

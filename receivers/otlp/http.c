@@ -27,7 +27,7 @@ struct otlp_http {
     sl_bytes paths[INTAKE_SIGNALS];
     uint64_t body_max;
     uint32_t encodings; /* that are taken: 1 << enum content_encoding */
-    struct decoder *decoder;
+    struct decoding decoding;
     struct sender_rules sender;
     struct cors cors;
     struct response_headers always; /* in every answer */
@@ -360,7 +360,8 @@ static void on_end(void *ctx, struct http_request *rq)
     const uint32_t signal = intake_signal(e->index);
     sl_error error = {.size = sizeof error};
     struct verdict v;
-    int32_t status = decoder_run(s->decoder, e->form, e->index, &e->body, e->at, &e->used, &error);
+    int32_t status =
+        decoding_run(&s->decoding, e->form, e->index, &e->body, e->at, &e->used, &error);
     if (status == SL_OK && e->body)
         status = h->table->payload_close(h, e->body, e->used, signal, NULL, 0, &error);
     if (status != SL_OK) {
@@ -451,16 +452,15 @@ int32_t otlp_http_start(const sl_host *host, const struct http_config *config,
                                       .request_params = &config->auth.request_params,
                                       .include_metadata = config->include_metadata != 0};
     s->encodings = encodings_of(config);
-    s->decoder = decoder_create(host, (size_t)s->body_max);
+    s->decoding = (struct decoding){.host = host, .limit = (size_t)s->body_max};
     intake_init(&s->intake, host, "http");
     (void)response_headers_init(&s->always, &config->response_headers, NULL); /* checked before */
-    int32_t status = s->decoder ? cors_init(&s->cors, &config->cors) : SL_ERR_NOMEM;
+    int32_t status = cors_init(&s->cors, &config->cors);
     if (status != SL_OK)
         (void)sl_fail(error, status, "no memory for the HTTP server");
     else
         status = serve(s, &handler, &limits, fd, security, error);
     if (status != SL_OK) {
-        decoder_destroy(s->decoder);
         server_release(s);
         return status;
     }
@@ -478,6 +478,6 @@ void otlp_http_stop(struct otlp_http *s)
     if (!s)
         return;
     http_thread_stop(s->thread);
-    decoder_destroy(s->decoder);
+    decoding_deinit(&s->decoding);
     server_release(s);
 }

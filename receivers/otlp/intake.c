@@ -186,21 +186,12 @@ enum intake_refusal intake_refusal_of(int32_t status)
         return REFUSED_TOO_LARGE;
     case SL_ERR_NOMEM:
         return REFUSED_NO_MEMORY;
+    case SL_ERR_IO: /* what reads the encoding cannot be loaded */
+        return REFUSED_UNSUPPORTED;
     case SL_ERR_DENIED:
     case SL_ERR_UNAVAILABLE: /* the authenticator's: it cannot tell now */
         return REFUSED_UNAUTHENTICATED;
     default:
         return REFUSED_MALFORMED;
     }
-}
-
-int32_t payload_writer_grow(void *ctx, size_t capacity, uint8_t **at, size_t *got)
-{
-    struct payload_writer *w = (struct payload_writer *)ctx;
-    const sl_host *h = w->host;
-    const int32_t status = w->payload ? h->table->payload_grow(h, w->payload, capacity, &w->at)
-                                      : h->table->payload_open(h, capacity, &w->payload, &w->at);
-    *at = w->at;
-    *got = capacity;
-    return status;
 }

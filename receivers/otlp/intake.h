@@ -2,7 +2,6 @@
  * into metrics. Any thread. */
 #ifndef SLUICE_RECEIVERS_OTLP_INTAKE_H
 #define SLUICE_RECEIVERS_OTLP_INTAKE_H
-#include "formats/byte_target.h"
 #include "formats/otlp/status.h"
 
 enum { INTAKE_SIGNALS = 3 };
@@ -57,14 +56,5 @@ void intake_count_untaken(const struct intake *, uint32_t index, uint32_t items,
 void intake_count_refusal(const struct intake *, enum intake_refusal);
 /* The refusal that a status stands for. */
 enum intake_refusal intake_refusal_of(int32_t status);
-
-/* A payload that grows as it is written. */
-struct payload_writer {
-    const sl_host *host;
-    sl_payload *payload; /* NULL at first; the caller's, in the end */
-    uint8_t *at;
-};
-/* A struct byte_target's, whose context is the writer. */
-int32_t payload_writer_grow(void *writer, size_t capacity, uint8_t **at, size_t *got);
 
 #endif

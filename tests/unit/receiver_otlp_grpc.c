@@ -22,7 +22,8 @@
 #include <cmocka.h>
 // clang-format on
 
-extern const sl_plugin sluice_plugin_otlp, sluice_plugin_otlp_grpc, sluice_plugin_grpc_loop;
+extern const sl_plugin sluice_plugin_otlp, sluice_plugin_otlp_grpc, sluice_plugin_otlp_decode,
+    sluice_plugin_grpc_loop;
 
 #define TRACES "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 #define METRICS "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
@@ -48,9 +49,10 @@ struct fixture {
 
 static const void *plugin(const char *file, const char *id)
 {
-    return strcmp(file, "otlp_grpc") == 0   ? sluice_plugin_otlp_grpc.interface_of(id)
-           : strcmp(file, "grpc_loop") == 0 ? sluice_plugin_grpc_loop.interface_of(id)
-                                            : NULL;
+    return strcmp(file, "otlp_grpc") == 0     ? sluice_plugin_otlp_grpc.interface_of(id)
+           : strcmp(file, "otlp_decode") == 0 ? sluice_plugin_otlp_decode.interface_of(id)
+           : strcmp(file, "grpc_loop") == 0   ? sluice_plugin_grpc_loop.interface_of(id)
+                                              : NULL;
 }
 
 static grpc_channel *channel_to(uint16_t port, grpc_compression_algorithm packing)

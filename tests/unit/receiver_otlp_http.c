@@ -13,7 +13,7 @@
 #include <cmocka.h>
 // clang-format on
 
-extern const sl_plugin sluice_plugin_otlp;
+extern const sl_plugin sluice_plugin_otlp, sluice_plugin_otlp_decode;
 
 /* One span, with everything (wire-format golden vector). */
 static const uint8_t one_span[] = {
@@ -58,10 +58,20 @@ static void defaults(struct fixture *f)
     c->read_header_timeout = 10 * INT64_C(1000000000);
 }
 
+static _Atomic bool decoder_is_missing; /* a host's callback has no context */
+
+static const void *plugin(const char *file, const char *id)
+{
+    if (decoder_is_missing)
+        return NULL;
+    return strcmp(file, "otlp_decode") == 0 ? sluice_plugin_otlp_decode.interface_of(id) : NULL;
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
     f->host = receiver_host_create();
+    f->host->plugin = plugin;
     f->type = sluice_plugin_otlp.types[0];
     defaults(f);
     *state = f;
@@ -333,6 +343,31 @@ static void json_of_three_signals(void **state)
     assert_int_equal(r.status, 200);
     assert_true(body_is(&r, "{}"));
     assert_int_equal(f->host->items[0], 2);
+}
+
+/* What reads compressed and JSON requests is loaded by the first of them. */
+static void the_decoder_is_loaded_when_it_is_needed(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct reply r;
+    decoder_is_missing = true;
+    start(f);
+    post(f, "/v1/traces", PROTO, one_span, sizeof one_span, &r);
+    assert_int_equal(r.status, 200);
+    post(f, "/v1/traces", GZIP, empty_gzip, sizeof empty_gzip, &r);
+    assert_int_equal(r.status, 503);
+    assert_non_null(strstr(r.text, "Retry-After: 1\r\n"));
+    post(f, "/v1/traces", JSON, span_json, strlen(span_json), &r);
+    assert_int_equal(r.status, 503);
+    post(f, "/v1/traces", PROTO, one_span, sizeof one_span, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(f->host->items[0], 2);
+    decoder_is_missing = false;
+    post(f, "/v1/traces", JSON, span_json, strlen(span_json), &r);
+    assert_int_equal(r.status, 200);
+    post(f, "/v1/traces", GZIP, empty_gzip, sizeof empty_gzip, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(f->host->items[0], 3);
 }
 
 /* Both formats in every encoding. */
@@ -950,6 +985,7 @@ int main(void)
         TEST(refused_by_the_headers),
         TEST(content_type_takes_parameters),
         TEST(json_of_three_signals),
+        TEST(the_decoder_is_loaded_when_it_is_needed),
         TEST(encodings),
         TEST(json_that_is_refused),
         TEST(json_results),
