@@ -34,6 +34,8 @@ struct watch {
     uv_loop_t *loop;
     struct clock *clock;
     struct clock_timer settle;
+    bool looks;     /* the timer is armed */
+    bool unsettled; /* the last look found a change that has not been told */
     void (*changed)(void *arg);
     void *arg;
     struct file *files;
@@ -66,27 +68,41 @@ static bool same(const struct look *a, const struct look *b)
            same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
 }
 
+static void look_later(struct watch *w)
+{
+    if (w->looks)
+        return;
+    w->looks = clock_arm(w->clock, &w->settle, clock_now(w->clock) + SETTLE_NS) == 0;
+}
+
+/* An editor writes in several steps: a change is told once the files have stayed as they are from
+ * one look to the next. What else happens in their folders, such as an exporter that writes its own
+ * files there without a pause, cannot put that off. */
 static void settled(struct clock_timer *timer)
 {
     struct watch *w = (struct watch *)(void *)((uint8_t *)timer - offsetof(struct watch, settle));
     bool changed = false;
+    w->looks = false;
     for (uint32_t i = 0; i < w->n_files; i++) {
         const struct look now = look_at(w->files[i].path);
         changed |= !same(&now, &w->files[i].look);
         w->files[i].look = now;
     }
+    const bool tell = w->unsettled && !changed;
+    w->unsettled = changed;
     if (changed)
+        look_later(w);
+    if (tell)
         w->changed(w->arg);
 }
 
-/* Each event puts the look off: an editor writes in several steps. */
 static void on_event(uv_fs_event_t *event, const char *name, int events, int status)
 {
     struct watch *w = event->data;
     (void)name;
     (void)events;
     (void)status;
-    (void)clock_arm(w->clock, &w->settle, clock_now(w->clock) + SETTLE_NS);
+    look_later(w);
 }
 
 struct watch *watch_create(uv_loop_t *loop, struct clock *clock, void (*changed)(void *arg),

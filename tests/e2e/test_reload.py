@@ -3,6 +3,7 @@ answers that let them come again, a broken config changes nothing, and nothing g
 import json
 import os
 import signal
+import threading
 import unittest
 import urllib.error
 import urllib.request
@@ -228,6 +229,27 @@ class Reload(EndToEnd):
         config["service"]["pipelines"]["traces"]["exporters"].append("nop")
         self.write(sluice, config)
         sluice.wait_log("reloaded in .*: 3 components kept, 1 made, 0 removed")
+        sluice.config = config
+        self.finish_empty(sluice)
+
+    def test_watched_files_in_a_busy_folder(self):
+        """Another file of the folder is written without a pause, as an exporter would."""
+        config = self.base(self.file("out.proto"))
+        sluice = self.sluice(config, args=["--watch"])
+        over, noise = threading.Event(), self.file("noise")
+
+        def write():
+            while not over.wait(0.02):
+                noise.write_text("x")
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            config["processors"]["batch"] = {"timeout": "2s"}
+            self.write(sluice, config)
+            sluice.wait_log("reloaded in .*: 2 components kept, 1 made, 1 removed")
+        finally:
+            over.set()
+            writer.join()
         sluice.config = config
         self.finish_empty(sluice)
 
