@@ -22,12 +22,15 @@
  * LIFE OF A COMPONENT
  *   1. The host fills the config struct from the file by the type's field table, defaults included.
  *   2. `create` allocates only. Without `create` the filled config struct is the component; its
- *      first member is an `sl_base`.
+ *      first member is an `sl_base`. A `create` that fails frees what it made: nothing is called
+ *      after it.
  *   3. `prepare` checks what can be checked without side effects (files exist, patterns compile).
- *   4. `start` may open sockets and files. Consumers are started before those who feed them.
+ *   4. `start` may open sockets and files. Extensions are started first, then consumers before
+ *      those who feed them. Where `prepare`, `start` or `open` fails, `stop` and `destroy` follow.
  *   5. `open` makes an instance in each lane; without it `process` gets the component itself, from
  *      all lanes at once, and must treat it as read-only.
- *   6. `drain`: take in nothing new, finish or hand on what is held, until the deadline.
+ *   6. `drain`: take in nothing new, finish or hand on what is held, until the deadline. Receivers
+ *      first; extensions are not drained, they serve until `stop`.
  *   7. `close`, then `stop`, then `destroy`. What an instance still owns after `close` is settled
  *      by the host as failed. `stop` and `destroy` are legal from every state; `stop` also
  *      repeatedly.
@@ -54,6 +57,8 @@
  *   SL_ERR_FULL: d comes again once the instance is ready. REJECTED, INVALID, TOO_LARGE: d is settled
  *   as rejected. All others: d is settled as failed.
  *   A handle ends only by forward, finish or select; claiming its last item does not free it.
+ *   To claim an item twice is SL_ERR_STATE, and ends a Sluice that is built for tests; so is to
+ *   select from a delivery of which something is claimed.
  *   Deliveries without items never reach a plugin.
  *
  * THREADS (the tag in front of every function pointer)
@@ -67,7 +72,8 @@
  *   1. Tables begin with their size and grow at the end. A reader copies min(theirs, its own) and
  *      treats what is missing as zero; test a newer slot with SL_HAS.
  *   2. Everything optional is an interface: a table fetched by a string id with a revision, such as
- *      "sluice.listen/1", from the host, a component or another plugin. NULL: not there.
+ *      "sluice.listen/1", from the host, a component or another plugin. NULL: not there. Ids that
+ *      begin with "sluice." are Sluice's; plugins give theirs a name of their own.
  *   Before 1.0 tables may still change; the host refuses another minor version. Reserved fields are
  *   zero; unknown flag bits are refused.
  *   No exception, longjmp or signal may leave a plugin.
@@ -353,7 +359,9 @@ struct sl_host_table {
     /* Payloads [any]. `open` gives memory for `capacity` bytes to write to; SL_ERR_NOMEM when the
      * process budget is used up. `grow` keeps what is written; `*at` may move. `close` makes it a
      * payload: for OTLP (encoding NULL) it checks the bytes and counts the items, and `items` is
-     * ignored. After an error of close the caller still owns the payload. */
+     * ignored. `signal` is one bit, also one that this header does not name: of such a payload the
+     * bytes are not looked at. After an error of grow or close the caller still owns the payload,
+     * and ends it with `payload_unref`, as any that is not passed on. */
     int32_t (*payload_open)(const sl_host *, uint64_t capacity, sl_payload **, uint8_t **at);
     int32_t (*payload_grow)(const sl_host *, sl_payload *, uint64_t capacity, uint8_t **at);
     int32_t (*payload_close)(const sl_host *, sl_payload *, uint64_t used, uint32_t signal,
@@ -363,15 +371,19 @@ struct sl_host_table {
     /* [any] The whole payload in one piece; made on first demand; valid as long as the payload. */
     int32_t (*payload_flatten)(const sl_host *, const sl_payload *, sl_bytes *);
     /* [any] Index of the records (see otlp.h); built on first demand; valid as long as the payload.
-     */
+     * SL_ERR_UNSUPPORTED: it has an encoding, or is of a signal without views. */
     int32_t (*payload_view)(const sl_host *, const sl_payload *, sl_view *);
 
-    /* Metadata [any]: a new list of copies; `base` may be NULL. The caller unrefs it. */
+    /* Metadata [any]: a new list of copies, those of `base` (may be NULL) first. The caller unrefs
+     * it. NULL: no memory. */
     const sl_metadata *(*metadata_make)(const sl_host *, const sl_metadata *base,
                                         const sl_meta_entry *, uint32_t n);
     void (*metadata_unref)(const sl_host *, const sl_metadata *);
 
-    /* Emitters [any]. `port` is 0. `metadata` may be NULL and stays the caller's. */
+    /* Emitters [any]. `port` is 0. `metadata` may be NULL and stays the caller's; `hear` may be NULL.
+     * SL_ERR_FULL: no room; the `ready` of `hear` follows. SL_ERR_UNSUPPORTED: no pipeline takes this
+     * signal from the component. SL_ERR_SHUTDOWN: the pipelines take in nothing any more.
+     * SL_ERR_UNAVAILABLE, SL_ERR_NOMEM: not now. */
     int32_t (*offer)(const sl_host *, uint32_t port, sl_payload *, const sl_metadata *,
                      const sl_hear *, uint64_t cookie);
     /* [any] enum sl_ack of what happens to deliveries of this signal. */
@@ -387,8 +399,9 @@ struct sl_host_table {
     /* For a destination that tells a number without saying which: n unclaimed items, whichever. */
     int32_t (*settle_some)(const sl_host *, sl_delivery *, uint32_t n, int32_t outcome,
                            const char *why);
-    /* `payload` NULL: cut from the pieces (their deliveries must still have theirs). `metadata`
-     * NULL: what all parents agree on. */
+    /* `payload` NULL: cut from the pieces (their deliveries must still have theirs). One that is
+     * given has as many items as the pieces; AS_ONE needs one, of any number but 0. `metadata` stays
+     * the caller's; NULL: what all parents agree on. */
     int32_t (*derive)(const sl_host *, const sl_piece *, uint32_t n, uint32_t mode,
                       sl_payload *payload, const sl_metadata *, sl_delivery **child);
     int32_t (*select)(const sl_host *, sl_delivery *, const uint64_t *keep, const char *why);
@@ -403,7 +416,8 @@ struct sl_host_table {
     uint64_t *(*scratch_mask)(const sl_host *, uint32_t bits);
 
     /* [any] Runs `work` [blocking], then `done` (may be NULL): on the lane for an instance's host,
-     * else [any]. Both have run, or neither will, when `stop` or `close` returns. */
+     * else [any]. Both have run before the instance's `close`, or the component's `destroy`, is
+     * called: while `stop` runs, they may. After any status but SL_OK neither will. */
     int32_t (*blocking)(const sl_host *, void (*work)(void *), void (*done)(void *), void *arg);
 };
 
@@ -509,6 +523,11 @@ static inline bool sl_mask_test(const uint64_t *mask, uint32_t i)
 
 /* ---- 5. optional interfaces ---------------------------------------------------------------- */
 
+/* The host's own are fetched with sl_interface; their first argument is the host of the caller, but
+ * where a handle stands for it. A component's own are fetched from it by others with sl_component
+ * (SL_AUTH_SERVER, SL_AUTH_CLIENT) or by the host (SL_ASYNC_SEND, see section 7). Tables live as
+ * long as who gave them. */
+
 /* Listening sockets. They belong to the host, which keeps them over a reload. */
 #define SL_LISTEN "sluice.listen/1"
 typedef struct sl_listen {
@@ -557,12 +576,13 @@ typedef struct sl_memory {
     void (*trim)(const sl_host *);        /* [blocking] gives back what is only kept for reuse */
 } sl_memory;
 
-/* A component's own metrics, shown beside the host's, labelled with the component's name. */
+/* A component's own metrics, shown beside the host's, labelled with the component's name. A series
+ * is valid until the component's `destroy`; texts are copied. */
 #define SL_METRICS_INTERFACE "sluice.metrics/1"
-enum { SL_COUNTER = 1, SL_GAUGE = 2, SL_HISTOGRAM = 3 };
+enum { SL_COUNTER = 1, SL_GAUGE = 2 };
 enum { SL_LABELS_MAX = 4 };
 typedef struct sl_metric sl_metric;
-typedef struct sl_histogram sl_histogram;
+typedef struct sl_metric_histogram sl_metric_histogram;
 typedef struct sl_metrics {
     uint32_t size;
     uint32_t reserved;
@@ -575,10 +595,10 @@ typedef struct sl_metrics {
     void (*set)(sl_metric *, int64_t); /* [any] */
     /* [control] `bounds`: the buckets' upper ends, ascending, each included; 1 to 32 of them,
      * copied. NULL as for `metric`. */
-    sl_histogram *(*histogram)(const sl_host *, const char *name, const char *help,
-                               const int64_t *bounds, uint32_t n_bounds);
-    void (*record)(sl_histogram *, int64_t); /* [any]; NULL is ignored */
-    /* [control] The same as `metric` with at most SL_LABELS_MAX labels. */
+    sl_metric_histogram *(*histogram)(const sl_host *, const char *name, const char *help,
+                                      const int64_t *bounds, uint32_t n_bounds);
+    void (*record)(sl_metric_histogram *, int64_t); /* [any]; NULL is ignored */
+    /* [control] The same as `metric` with at most SL_LABELS_MAX labels; NULL where there are more. */
     sl_metric *(*labelled)(const sl_host *, uint32_t kind, const char *name, const char *help,
                            const sl_log_field *labels, uint32_t n);
 } sl_metrics;
@@ -651,7 +671,9 @@ typedef struct sl_process {
     /* [any] true when every component is ready and none has failed for good. */
     bool (*healthy)(const sl_host *);
     int64_t (*up_since)(const sl_host *); /* [any] wall clock ns at which it became ready; 0: not */
-    /* [any] Calls `write` with parts of a text: the metrics as Prometheus reads them. */
+    /* [any] Calls `write` with parts of a text, valid during the call: the metrics as Prometheus
+     * reads them. `write` is short and calls nothing of the host's but `allocate` and `release`: a
+     * lock is held meanwhile. */
     void (*write_metrics)(const sl_host *, void (*write)(void *ctx, sl_bytes), void *ctx);
     /* [any] How the last reload of the config ended, and when (wall clock ns): SL_OK;
      * SL_ERR_FAILED: nothing has changed; SL_ERR_NOT_FOUND: there was none. */
@@ -865,17 +887,17 @@ static inline bool sl_field_is_bounded(const sl_field *f)
 #define SL_MAP(S, m, ...) SL_FIELD_(S, m, sl_list, SL_FIELD_MAP, __VA_ARGS__, .reserved = 0)
 #define SL_LIST(S, m, of_, ...) SL_FIELD_(S, m, sl_list, SL_FIELD_LIST, __VA_ARGS__, .of = (of_))
 #define SL_RAW(S, m, ...) SL_FIELD_(S, m, const sl_raw *, SL_FIELD_RAW, __VA_ARGS__, .reserved = 0)
-#define SL_STRUCT(S, m, of_, help_, ...)                                                           \
+#define SL_STRUCT(S, m, of_, ...)                                                                  \
     {                                                                                              \
-        .key = #m, .kind = SL_FIELD_STRUCT, .offset = (uint32_t)offsetof(S, m), .help = (help_),   \
-        .of = (of_), __VA_ARGS__                                                                   \
+        .key = #m, .kind = SL_FIELD_STRUCT, .offset = (uint32_t)offsetof(S, m), .of = (of_),       \
+        .help = __VA_ARGS__                                                                        \
     }
 /* The member is a C union; the chosen struct stands in the file under the chosen name. */
-#define SL_UNION(S, m, tag_, names_, choices_, help_, ...)                                         \
+#define SL_UNION(S, m, tag_, names_, choices_, ...)                                                \
     {                                                                                              \
-        .key = #m, .kind = SL_FIELD_UNION, .offset = (uint32_t)offsetof(S, m), .help = (help_),    \
-        .tag_key = #tag_, .tag = SL_OFFSET_(S, tag_, uint32_t), .names = (names_),                 \
-        .choices = (choices_), __VA_ARGS__                                                         \
+        .key = #m, .kind = SL_FIELD_UNION, .offset = (uint32_t)offsetof(S, m), .tag_key = #tag_,   \
+        .tag = SL_OFFSET_(S, tag_, uint32_t), .names = (names_), .choices = (choices_),            \
+        .help = __VA_ARGS__                                                                        \
     }
 /* A key of the collector's that means nothing here; it is checked for nothing. */
 #define SL_IGNORE(key_, help_)                                                                     \
@@ -937,9 +959,9 @@ typedef struct sl_send {
 } sl_send;
 
 /* An exporter's own: sending without a thread that waits for each answer. Fetched from the
- * component (type->interface_of) after `start`; NULL: it has only `send`. The host then calls
- * `begin` where it would have called `send`, and keeps as many attempts going as it has consumers.
- */
+ * component (type->interface_of) after `start`; NULL: it has only `send`. Otherwise the host calls
+ * `begin` where it would have called `send`, and keeps as many attempts going as it has consumers;
+ * `send` stands in the type none the less, for hosts that do not know this. */
 #define SL_ASYNC_SEND "sluice.async_send/1"
 typedef struct sl_async_send {
     uint32_t size;
@@ -947,7 +969,7 @@ typedef struct sl_async_send {
     /* [any] Never blocks. SL_OK: `done` is called exactly once, [any] and perhaps before `begin`
      * has returned, with the status that `send` would have returned. Until then the delivery is the
      * exporter's to read and to settle, and the sl_send stays valid. After any other status `done`
-     * is not called; the status counts as that of a send. */
+     * is not called; the status counts as that of a send. `stop` makes those that run end soon. */
     int32_t (*begin)(void *component, sl_delivery *, sl_send *,
                      void (*done)(void *ctx, int32_t status), void *ctx);
 } sl_async_send;
@@ -984,15 +1006,16 @@ typedef struct sl_type {
     int32_t (*process)(void *instance, sl_delivery *); /* [lane] */
     void (*on_timer)(void *instance, uint32_t slot);   /* [lane] while the output has room */
     void (*on_ready)(void *instance);                  /* [lane] after forward answered FULL */
-    void (*on_drain)(void *instance);                  /* [lane] forward early what is held */
+    void (*on_drain)(void *instance);                  /* [lane] forward early what is held; again
+                                                          until nothing is */
     void (*on_fd)(void *instance, int32_t fd, uint32_t events);   /* [lane] */
     void (*on_note)(void *instance, sl_bytes key, sl_bytes note); /* [lane] before any delivery */
 
-    /* Exporters: the host owns queue, consumers and backoff. `stop` makes a `send` that still runs
-     * return soon. What `send` has not claimed when it
-     * returns ends by its status: SL_OK delivered; REJECTED, INVALID, TOO_LARGE, DENIED,
-     * UNSUPPORTED rejected; any other is tried again after retry_after_ns or the backoff, with only
-     * what is still unclaimed. The host keeps the delivery. [blocking] */
+    /* Exporters [blocking]: the host owns queue, consumers and backoff, and keeps the delivery.
+     * `stop` makes a `send` that still runs return soon. What `send` has not claimed when it returns
+     * ends by its status: SL_OK delivered; REJECTED, INVALID, TOO_LARGE, DENIED, UNSUPPORTED
+     * rejected; any other is tried again after retry_after_ns or the backoff, with only what is
+     * still unclaimed. */
     int32_t (*send)(void *component, sl_delivery *, sl_send *);
 
     /* Codecs [any]: same items, same order, same bytes out for the same bytes in. */
@@ -1015,9 +1038,14 @@ typedef struct sl_plugin {
 
 #define SL_CAT_(a, b) a##b
 #define SL_CAT(a, b) SL_CAT_(a, b)
+#define SL_QUOTE_(a) #a
+#define SL_QUOTE(a) SL_QUOTE_(a)
 
 /* Lines of the section ".sluice" let the host list a plugin's types without loading it; the macros
- * below write them, so that the section and the types cannot disagree. */
+ * below write them, so that the section and the types cannot disagree. The macros that need C's
+ * designators are not there in C++: a plugin in C++ fills its sl_field, sl_type and sl_plugin by
+ * hand, and writes the lines with SL_SECTION_: "abi 0.1", and "type processor:NAME" for each type
+ * and alias. */
 #define SL_SECTION_(text)                                                                          \
     static const char SL_CAT(sl_section_, __COUNTER__)[]                                           \
         __attribute__((section(".sluice"), used, aligned(1))) = text
@@ -1049,7 +1077,7 @@ typedef struct sl_plugin {
 #define SL_PLUGIN(version_, ...) SL_PLUGIN_WITH(version_, NULL, __VA_ARGS__)
 /* The same, with a function that answers for interfaces of the plugin. */
 #define SL_PLUGIN_WITH(version_, interface_of_, ...)                                               \
-    SL_SECTION_("abi 0.1");                                                                        \
+    SL_SECTION_("abi " SL_QUOTE(SL_ABI_MAJOR) "." SL_QUOTE(SL_ABI_MINOR));                         \
     static const sl_type *const sl_types_[] = {__VA_ARGS__};                                       \
     SL_EXPORT_ const sl_plugin SL_SYMBOL_;                                                         \
     const sl_plugin SL_SYMBOL_ = {SL_MAGIC,                                                        \

@@ -67,6 +67,8 @@ int32_t payload_close(struct payload *p, const struct payload_limits *limits, ui
     if (used > p->capacity)
         return sl_fail(error, SL_ERR_INVALID, "a payload of %llu bytes was opened for %llu",
                        (unsigned long long)used, (unsigned long long)p->capacity);
+    if (!signal || (signal & (signal - 1)))
+        return sl_fail(error, SL_ERR_INVALID, "a payload is of one signal, not of 0x%x", signal);
     if (!encoding && (signal == SL_TRACES || signal == SL_METRICS || signal == SL_LOGS)) {
         const struct otlp_limits check = {.max_depth = limits->max_depth};
         struct otlp_checked checked;

@@ -1,5 +1,6 @@
-/* The host's optional interfaces: sockets, metrics, other plugins, storage, budget, descriptors,
- * the process. Each function states its thread in plugin.h. */
+/* The host's optional interfaces: sockets, metrics, other plugins, storage, budget and memory,
+ * descriptors, the process, rewritten payloads; what there is to inspect is in inspect.c. Each
+ * function states its thread in plugin.h. */
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/host.h"
 #include "pipeline/graph/lane.h"
@@ -50,17 +51,20 @@ static sl_metric *metrics_metric(const sl_host *h, uint32_t kind, const char *na
     return (sl_metric *)metrics_series(c->runtime->metrics, &def, labels, label ? 2 : 1);
 }
 
-static sl_histogram *metrics_histogram(const sl_host *h, const char *name, const char *help,
-                                       const int64_t *bounds, uint32_t n_bounds)
+static sl_metric_histogram *metrics_histogram(const sl_host *h, const char *name, const char *help,
+                                              const int64_t *bounds, uint32_t n_bounds)
 {
     const struct component *c = component_of(h);
-    const struct metric_def def = {
-        .name = name, .help = help, .kind = SL_HISTOGRAM, .bounds = bounds, .n_bounds = n_bounds};
+    const struct metric_def def = {.name = name,
+                                   .help = help,
+                                   .kind = METRIC_HISTOGRAM,
+                                   .bounds = bounds,
+                                   .n_bounds = n_bounds};
     const struct metric_label label = {service_kind_name(c->kind), c->id};
-    return (sl_histogram *)metrics_series(c->runtime->metrics, &def, &label, 1);
+    return (sl_metric_histogram *)metrics_series(c->runtime->metrics, &def, &label, 1);
 }
 
-static void metrics_record(sl_histogram *m, int64_t value)
+static void metrics_record(sl_metric_histogram *m, int64_t value)
 {
     metric_record((struct metric *)m, value);
 }
@@ -247,6 +251,8 @@ static const sl_process process_table = {.size = sizeof process_table,
                                          .up_since = process_up_since,
                                          .write_metrics = process_write_metrics,
                                          .last_reload = process_last_reload};
+
+/* ---- SL_REWRITE ---- */
 
 static int32_t rewrite_close(const sl_host *h, sl_payload *p, const sl_payload *from, uint64_t used,
                              const sl_bytes *segments, uint32_t n, uint32_t signal, uint32_t items,

@@ -113,7 +113,7 @@ static int compare_labels(const struct series *series, const struct sorted_label
 static bool same_kind(const struct metric_def *a, const struct metric_def *b)
 {
     return a->kind == b->kind &&
-           (a->kind != SL_HISTOGRAM ||
+           (a->kind != METRIC_HISTOGRAM ||
             (a->n_bounds == b->n_bounds &&
              memcmp(a->bounds, b->bounds, a->n_bounds * sizeof *a->bounds) == 0));
 }
@@ -145,7 +145,7 @@ static struct family *family_of(struct metrics *metrics, const struct metric_def
         place = &(*place)->next;
     if (*place && strcmp((*place)->def.name, def->name) == 0)
         return same_kind(&(*place)->def, def) ? *place : NULL;
-    const uint32_t n_bounds = def->kind == SL_HISTOGRAM ? def->n_bounds : 0;
+    const uint32_t n_bounds = def->kind == METRIC_HISTOGRAM ? def->n_bounds : 0;
     const size_t bounds = n_bounds * sizeof *def->bounds;
     const char *unit = def->unit ? def->unit : "", *help = def->help ? def->help : "";
     size_t text = strlen(def->name) + strlen(unit) + strlen(help) + 3;
@@ -204,7 +204,7 @@ static struct series *insert(struct family *family, const struct sorted_labels *
 
 static bool def_ok(const struct metric_def *def)
 {
-    if (def->kind == SL_HISTOGRAM) {
+    if (def->kind == METRIC_HISTOGRAM) {
         if (!def->bounds || def->n_bounds == 0 || def->n_bounds > METRIC_BOUNDS_MAX)
             return false;
         for (uint32_t i = 1; i < def->n_bounds; i++)
@@ -290,7 +290,7 @@ struct metrics_callback *metrics_observe(struct metrics *metrics, const struct m
 {
     struct sorted_labels sorted;
     struct series *series = NULL;
-    if (def && def_ok(def) && def->kind != SL_HISTOGRAM &&
+    if (def && def_ok(def) && def->kind != METRIC_HISTOGRAM &&
         sort_labels(def->name, labels, n_labels, &sorted) && labels_ok(&sorted)) {
         pthread_mutex_lock(&metrics->lock);
         struct family *family =

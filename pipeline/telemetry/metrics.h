@@ -16,12 +16,14 @@ enum {
     METRIC_SERIES_MAX = 20000
 };
 
+enum { METRIC_HISTOGRAM = 3 }; /* a kind beside SL_COUNTER and SL_GAUGE */
+
 /* What a family is. The strings of a constant one (ids.h) or of a plugin's are copied. */
 struct metric_def {
     const char *name; /* without suffixes for the unit and the type */
     const char *unit; /* UCUM: "s", "By", "{span}"; NULL: none */
     const char *help;
-    uint32_t kind;         /* SL_COUNTER, SL_GAUGE or SL_HISTOGRAM */
+    uint32_t kind;         /* SL_COUNTER, SL_GAUGE or METRIC_HISTOGRAM */
     int64_t divisor;       /* of the stored integer: 1000000000 for ns shown as seconds; 0: 1 */
     const int64_t *bounds; /* of a histogram: its buckets' upper ends, ascending, each included */
     uint32_t n_bounds;     /* 1 to METRIC_BOUNDS_MAX */

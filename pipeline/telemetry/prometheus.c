@@ -139,7 +139,7 @@ static void put_family(void *ctx, const struct metric_def *def)
     name_family(page->name, def, page->options);
     put_head(page, page->name, def->help,
              def->kind == SL_COUNTER     ? "counter"
-             : def->kind == SL_HISTOGRAM ? "histogram"
+             : def->kind == METRIC_HISTOGRAM ? "histogram"
                                          : "gauge");
 }
 

@@ -15,7 +15,7 @@ struct batch_config {
     /* set by start; NULL where the host shows no metrics */
     const sl_metrics *metrics;
     sl_metric *by_size, *by_timeout;
-    sl_histogram *sizes;
+    sl_metric_histogram *sizes;
 };
 
 /* Deliveries with the same values of the metadata keys. Groups that hold something stand in the

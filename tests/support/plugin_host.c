@@ -575,14 +575,14 @@ static void metric_set(sl_metric *m, int64_t n)
 }
 
 /* Of a histogram the sum is kept. */
-static sl_histogram *histogram(const sl_host *host, const char *name, const char *help,
-                               const int64_t *bounds, uint32_t n_bounds)
+static sl_metric_histogram *histogram(const sl_host *host, const char *name, const char *help,
+                                      const int64_t *bounds, uint32_t n_bounds)
 {
     check(n_bounds > 0 && bounds, "a histogram without buckets");
-    return (sl_histogram *)metric(host, SL_HISTOGRAM, name, help, NULL, NULL);
+    return (sl_metric_histogram *)metric(host, SL_COUNTER, name, help, NULL, NULL);
 }
 
-static void histogram_record(sl_histogram *m, int64_t value)
+static void histogram_record(sl_metric_histogram *m, int64_t value)
 {
     metric_add((sl_metric *)m, value);
 }

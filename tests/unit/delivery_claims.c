@@ -4,6 +4,7 @@
 #include "pipeline/delivery/delivery.h"
 #include "pipeline/delivery/metadata.h"
 #include <setjmp.h>
+#include <sluice/otlp.h>
 #include <stdlib.h>
 /* cmocka wants the headers above first */
 #include <cmocka.h>
@@ -524,6 +525,25 @@ static void pieces_out_of_range_are_refused(void **state)
     all_settled(0);
 }
 
+/* A payload of two signals would be taken for one of the first, unchecked. */
+static void payloads_are_of_one_signal(void **state)
+{
+    (void)state;
+    static const uint32_t wrong[] = {0, SL_TRACES | SL_METRICS, SL_TRACES | SL_PROFILES << 1};
+    const struct payload_limits limits = {.max_depth = SL_VALUE_DEPTH_MAX};
+    sl_error error = {.size = sizeof error};
+    struct payload *p = payload_open(memory, 16);
+    assert_non_null(p);
+    for (uint32_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(payload_close(p, &limits, 0, wrong[i], NULL, 0, &error), SL_ERR_INVALID);
+        assert_non_null(strstr(error.text, "one signal"));
+    }
+    memset(p->buffer, 0xff, 8); /* a signal that nobody knows: its bytes are not looked at */
+    assert_int_equal(payload_close(p, &limits, 8, SL_PROFILES << 1, NULL, 0, &error), SL_OK);
+    assert_int_equal(p->pub.items, 1);
+    payload_unref(p);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -537,6 +557,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(allocations_fail),
         cmocka_unit_test(threads_finish),
         cmocka_unit_test(pieces_out_of_range_are_refused),
+        cmocka_unit_test(payloads_are_of_one_signal),
 #ifndef SLUICE_CHECKED
         cmocka_unit_test(double_claims_are_counted),
 #endif

@@ -177,7 +177,7 @@ static void test_histogram(void **state)
     static const int64_t bounds[] = {-5, 10, 2500}, others[] = {-5, 10, 2501}, bad[] = {1, 1};
     struct metric_def def = {.name = "sizes",
                              .help = "Sizes.",
-                             .kind = SL_HISTOGRAM,
+                             .kind = METRIC_HISTOGRAM,
                              .divisor = 1000,
                              .bounds = bounds,
                              .n_bounds = 3};
