@@ -987,7 +987,7 @@ typedef struct sl_type {
     uint32_t config_size;       /* of the config struct, which begins with an sl_base */
     uint32_t reserved;
     const sl_field *fields; /* see section 6 */
-    int64_t timeout_ns;     /* exporter with SL_TIMEOUT: its default */
+    int64_t timeout_ns;     /* exporter with SL_TIMEOUT: its default; 0: none */
 
     /* Component [control]. `config` stays valid until destroy. */
     int32_t (*create)(void *config, void **component, sl_error *);

@@ -200,9 +200,10 @@ static bool is_secret(void *user, const struct config_node *node)
         if (!type)
             return true;
         struct config_part parts[3];
+        sl_field timeout[2];
         uint32_t n = 0;
         if (type->kind == SL_KIND_exporter)
-            exporter_config_parts(type, parts, &n);
+            exporter_config_parts(type, parts, &n, timeout);
         bool secret = config_secret_in(type->fields, entry, node);
         for (uint32_t i = 0; i < n && secret; i++)
             secret = config_secret_in(parts[i].fields, entry, node);

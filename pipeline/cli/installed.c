@@ -70,10 +70,11 @@ int installed_describe(const struct plugin_file *file, uint32_t kind, const char
 sl_field *installed_fields(const sl_type *type)
 {
     struct config_part parts[3];
+    sl_field timeout[2];
     const sl_field *tables[4] = {type->fields};
     uint32_t n = 0, fields = 0, at = 0;
     if (type->kind == SL_KIND_exporter)
-        exporter_config_parts(type, parts, &n);
+        exporter_config_parts(type, parts, &n, timeout);
     for (uint32_t i = 0; i < n; i++)
         tables[1 + i] = parts[i].fields;
     for (uint32_t t = 0; t <= n; t++)

@@ -37,9 +37,10 @@ static int32_t bind_config(struct component *c, const struct service_component *
 {
     struct config_part parts[1 + EXPORTER_PARTS] = {
         {.fields = c->type->fields, .size = c->type->config_size}};
+    sl_field timeout[2];
     uint32_t n = 0;
     if (c->kind == SL_KIND_exporter)
-        exporter_config_parts(c->type, parts + 1, &n);
+        exporter_config_parts(c->type, parts + 1, &n, timeout);
     char what[160];
     (void)snprintf(what, sizeof what, "%s \"%s\"", service_kind_name(c->kind), c->id);
     int32_t status = config_bind(what, sc->node, sc->at, parts, 1 + n, NULL, d, &c->bound);

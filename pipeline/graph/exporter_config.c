@@ -87,28 +87,25 @@ static const sl_field with_retry_fields[] = {
 struct with_timeout {
     int64_t timeout;
 };
-static const sl_field with_timeout_5s[] = {
+static const sl_field with_timeout_fields[] = {
     SL_DURATION(struct with_timeout, timeout, "Longest time that one attempt may take; 0: none.",
-                .def.i = INT64_C(5000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
-    SL_END,
-};
-static const sl_field with_timeout_30s[] = {
-    SL_DURATION(struct with_timeout, timeout, "Longest time that one attempt may take; 0: none.",
-                .def.i = INT64_C(30000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
+                SL_RANGE(i, 0, INT64_C(86400000000000))),
     SL_END,
 };
 
-void exporter_config_parts(const sl_type *type, struct config_part *parts, uint32_t *n_parts)
+void exporter_config_parts(const sl_type *type, struct config_part *parts, uint32_t *n_parts,
+                           sl_field timeout[2])
 {
     uint32_t n = 0;
     if (type->flags & SL_QUEUE)
         parts[n++] = (struct config_part){with_queue_fields, sizeof(struct with_queue), NULL};
     if (type->flags & SL_RETRY)
         parts[n++] = (struct config_part){with_retry_fields, sizeof(struct with_retry), NULL};
-    if (type->flags & SL_TIMEOUT)
-        parts[n++] = (struct config_part){
-            type->timeout_ns == INT64_C(30000000000) ? with_timeout_30s : with_timeout_5s,
-            sizeof(struct with_timeout), NULL};
+    if (type->flags & SL_TIMEOUT) {
+        memcpy(timeout, with_timeout_fields, sizeof with_timeout_fields);
+        timeout[0].def.i = type->timeout_ns;
+        parts[n++] = (struct config_part){timeout, sizeof(struct with_timeout), NULL};
+    }
     *n_parts = n;
 }
 

@@ -40,8 +40,10 @@ struct exporter_config {
     int64_t timeout; /* ns */
 };
 
-/* The tables for an exporter type's flags; `part` is filled for config_bind. */
-void exporter_config_parts(const sl_type *, struct config_part *parts, uint32_t *n_parts);
+/* The tables for an exporter type's flags; `parts` is filled for config_bind. `timeout` is room for
+ * the table whose default is the type's, and lives as long as the parts are bound. */
+void exporter_config_parts(const sl_type *, struct config_part *parts, uint32_t *n_parts,
+                           sl_field timeout[2]);
 /* What applies to the type: bound parts, or what stands for their absence. */
 int32_t exporter_config_finish(const sl_type *, const struct config_part *parts,
                                struct exporter_config *, sl_error *);

@@ -1,5 +1,7 @@
 /* What a graph does with deliveries, case by case: real plugins (tests/plugins), virtual time. */
+#include "pipeline/config/bind.h"
 #include "pipeline/graph/component.h"
+#include "pipeline/graph/sink.h"
 #include "tests/plugins/test_interfaces.h"
 #include "tests/support/graph_fixture.h"
 #include <setjmp.h>
@@ -450,9 +452,29 @@ static void wrong_graphs_are_refused(void **state)
     }
 }
 
+/* An exporter's timeout is what its type says, whatever that is. */
+static void timeout_is_the_types(void **state)
+{
+    (void)state;
+    static const int64_t defaults[] = {0, INT64_C(3000000000), INT64_C(30000000000)};
+    for (uint32_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        const sl_type type = {
+            .kind = SL_KIND_exporter, .flags = SL_RETRY | SL_TIMEOUT, .timeout_ns = defaults[i]};
+        struct config_part parts[3];
+        sl_field timeout[2];
+        uint32_t n = 0;
+        exporter_config_parts(&type, parts, &n, timeout);
+        assert_int_equal(n, 2);
+        assert_string_equal(parts[1].fields[0].key, "timeout");
+        assert_int_equal(parts[1].fields[0].def.i, defaults[i]);
+        assert_null(parts[1].fields[1].key);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timeout_is_the_types),
         cmocka_unit_test(passes_through),
         cmocka_unit_test(holds_for_a_minute),
         cmocka_unit_test(door_shuts_when_full),
