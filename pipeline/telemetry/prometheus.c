@@ -138,9 +138,9 @@ static void put_family(void *ctx, const struct metric_def *def)
     struct page *page = ctx;
     name_family(page->name, def, page->options);
     put_head(page, page->name, def->help,
-             def->kind == SL_COUNTER     ? "counter"
+             def->kind == SL_COUNTER         ? "counter"
              : def->kind == METRIC_HISTOGRAM ? "histogram"
-                                         : "gauge");
+                                             : "gauge");
 }
 
 /* A line; `le` NULL: not of a bucket. */
