@@ -90,7 +90,8 @@ static void fill(struct cutting *c, sl_bytes *slices, uint32_t *starts, uint8_t 
         otlp_cut_fill(&g->view, c->ranges + g->first, g->n, &g->cut);
         slices += g->cut.n_slices;
         starts += g->cut.n_starts;
-        arena += g->cut.arena_used;
+        arena =
+            arena ? arena + g->cut.arena_used : NULL; /* there is none where nothing is copied */
     }
 }
 
