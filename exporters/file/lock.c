@@ -4,15 +4,24 @@
 #include "exporters/file/file.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <time.h>
+
+/* A file that a component of this process has written: one an exporter, and kept until the end. */
+struct written {
+    struct written *next;
+    dev_t dev;
+    ino_t ino;
+};
 
 /* File scope, since the two components of a reload share nothing else. */
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t released;
     struct lock *first;
-} shared = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL};
+    struct written *written;
+} shared = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, NULL};
 
 int32_t lock_take(struct lock *lock, int fd, const struct stat *st, const char *component,
                   sl_error *error)
@@ -42,6 +51,21 @@ int32_t lock_take(struct lock *lock, int fd, const struct stat *st, const char *
     }
     pthread_mutex_unlock(&shared.mutex);
     return status;
+}
+
+bool lock_first_writer(const struct stat *st)
+{
+    pthread_mutex_lock(&shared.mutex);
+    struct written *at = shared.written;
+    while (at && (at->dev != st->st_dev || at->ino != st->st_ino))
+        at = at->next;
+    struct written *made = at ? NULL : malloc(sizeof *made);
+    if (made) {
+        *made = (struct written){shared.written, st->st_dev, st->st_ino};
+        shared.written = made;
+    }
+    pthread_mutex_unlock(&shared.mutex);
+    return made != NULL;
 }
 
 /* The descriptor is closed before, which ends the kernel's lock. */

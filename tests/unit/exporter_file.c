@@ -81,10 +81,28 @@ static void append_and_empty(void **state)
     }
     assert_int_equal(stat(f.path, &st), 0);
     assert_int_equal(st.st_size, 2 * strlen(two_spans_json));
-    f.exporter.append = 0;
-    assert_int_equal(fixture_start(&f), SL_OK);
-    assert_int_equal(stat(f.path, &st), 0);
-    assert_int_equal(st.st_size, 0);
+    fixture_close(&f);
+}
+
+/* Without `append` a file from before is emptied once, and what this process wrote is not: there may
+ * have been reloads in between. */
+static void empties_only_what_others_wrote(void **state)
+{
+    struct fixture f;
+    struct stat st;
+    (void)state;
+    fixture_open(&f, (struct exporter){.append = 0});
+    FILE *before = fopen(f.path, "w");
+    assert_non_null(before);
+    assert_true(fputs("of another process\n", before) >= 0);
+    assert_int_equal(fclose(before), 0);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(fixture_start(&f), SL_OK);
+        assert_int_equal(fixture_send_spans(&f), SL_OK);
+        fixture_stop(&f);
+        assert_int_equal(stat(f.path, &st), 0);
+        assert_int_equal(st.st_size, i * strlen(two_spans_json));
+    }
     fixture_close(&f);
 }
 
@@ -378,6 +396,7 @@ int main(void)
         cmocka_unit_test(json_lines),
         cmocka_unit_test(proto_records),
         cmocka_unit_test(append_and_empty),
+        cmocka_unit_test(empties_only_what_others_wrote),
         cmocka_unit_test(directories),
         cmocka_unit_test(malformed_bytes_leave_no_trace),
         cmocka_unit_test(no_space),
