@@ -26,6 +26,11 @@ void ottl_machine_free(struct ottl_machine *machine)
     }
 }
 
+void ottl_machine_forget(struct ottl_machine *machine)
+{
+    memset(machine->found, 0, sizeof machine->found);
+}
+
 /* ---- comparing ---- */
 
 static bool by_order(int order, enum ottl_comparison op)
@@ -183,7 +188,30 @@ static struct ottl_value state_entry(sl_bytes state, sl_bytes key)
     return ottl_text(sl_str(""));
 }
 
-static bool entry(struct ottl_value *v, const struct ottl_value *key, sl_error *error)
+static struct ottl_value map_entry(struct ottl_machine *m, const struct ottl_value *map,
+                                   sl_bytes key)
+{
+    enum { LARGE = 4096 /* bytes from which on looking twice costs more than remembering */ };
+    struct ottl_found *f = &m->found[((uintptr_t)key.p ^ (uintptr_t)key.p >> 4) % OTTL_FOUND];
+    sl_value found;
+    if (f->map && f->map == map->bytes.p && f->map_n == map->bytes.n && f->field == map->field &&
+        f->key.p == key.p && f->key.n == key.n) {
+        return f->value;
+    }
+    const bool there = sl_attr_find(sl_repeated_of(map->bytes, map->field), key, &found);
+    const struct ottl_value value = there ? ottl_value_of(&found) : ottl_nil();
+    if (map->bytes.n >= LARGE) {
+        *f = (struct ottl_found){.map = map->bytes.p,
+                                 .map_n = map->bytes.n,
+                                 .key = key,
+                                 .field = map->field,
+                                 .value = value};
+    }
+    return value;
+}
+
+static bool entry(struct ottl_machine *m, struct ottl_value *v, const struct ottl_value *key,
+                  sl_error *error)
 {
     sl_value found;
     sl_bytes any;
@@ -195,8 +223,7 @@ static bool entry(struct ottl_value *v, const struct ottl_value *key, sl_error *
         return true;
     }
     if (v->type == OTTL_MAP && key->type == OTTL_TEXT) {
-        const bool there = sl_attr_find(sl_repeated_of(v->bytes, v->field), key->bytes, &found);
-        *v = there ? ottl_value_of(&found) : ottl_nil();
+        *v = map_entry(m, v, key->bytes);
         return true;
     }
     if (v->type != OTTL_LIST || key->type != OTTL_INT || v->field != 1) {
@@ -237,7 +264,7 @@ int32_t ottl_eval(const struct ottl *c, struct ottl_machine *m, const struct ott
             m->stack[top++] = ottl_path_value(in->arg, subject, &m->scratch);
             break;
         case OP_INDEX:
-            ok = entry(&m->stack[top - 1], &c->constants[in->arg], error);
+            ok = entry(m, &m->stack[top - 1], &c->constants[in->arg], error);
             break;
         case OP_CALL: {
             struct ottl_value *values = &m->stack[top - in->n];

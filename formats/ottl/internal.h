@@ -62,8 +62,20 @@ struct ottl {
     struct otlp_scratch texts; /* of the constants */
 };
 
+/* An entry of a large map. */
+struct ottl_found {
+    const uint8_t *map; /* NULL: nothing is known */
+    size_t map_n;
+    sl_bytes key; /* the condition's constant */
+    uint8_t field;
+    struct ottl_value value;
+};
+
+enum { OTTL_FOUND = 16 };
+
 struct ottl_machine {
     struct ottl_value stack[OTTL_STACK];
+    struct ottl_found found[OTTL_FOUND];
     struct otlp_scratch scratch;
     struct pattern_matcher *matcher;
     struct decimal_powers powers;

@@ -51,6 +51,10 @@ struct ottl_machine;
 struct ottl_machine *ottl_machine_create(void); /* NULL: no memory */
 void ottl_machine_free(struct ottl_machine *machine);
 
+/* Between two calls of this, the bytes that subjects refer to stay where and as they are: what was found
+ * in a large map is known then, as many records ask for the same attribute of one resource. */
+void ottl_machine_forget(struct ottl_machine *machine);
+
 enum ottl_result { OTTL_ERROR = -1, OTTL_FALSE = 0, OTTL_TRUE = 1 };
 
 /* OTTL_ERROR: operands do not go together, as `error` says: the condition is neither. */

@@ -51,6 +51,7 @@ static enum otlp_verdict see_resource(void *ctx, sl_bytes record, struct otlp_pa
     struct instance *in = ctx;
     const struct signal_rules *r = in->rules;
     (void)parts;
+    ottl_machine_forget(in->machine);
     in->subject.resource = record;
     in->subject.scope = sl_slice(NULL, 0);
     if ((r->include_resource && !match_resource(r->include_resource, &in->match, record)) ||

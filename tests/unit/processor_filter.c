@@ -217,6 +217,42 @@ static void errors_are_treated_as_configured(void **state)
     }
 }
 
+/* A resource with many attributes costs the same for each of its records. The test's timeout tells:
+ * looking at all of them again would take minutes. Nothing is remembered from one resource to the next. */
+static void large_resources_are_looked_at_once(void **state)
+{
+    enum { ATTRS = 100000, RECORDS = 100000, ROOM = 2 * (ATTRS * 10 + RECORDS * 3) };
+    struct fixture f;
+    uint8_t *at = malloc(ROOM);
+    (void)state;
+    assert_non_null(at);
+    sl_writer w = sl_writer_fixed(at, ROOM);
+    for (uint32_t r = 0; r < 2; r++) {
+        const size_t resource = sl_write_begin(&w, 1), inner = sl_write_begin(&w, 1);
+        for (uint32_t i = 0; i < ATTRS; i++)
+            sl_write_attr_int(&w, 1, sl_str("k"), 1);
+        sl_write_attr_text(&w, 1, sl_str("name"), sl_str(r ? "b" : "a"));
+        sl_write_end(&w, inner);
+        const size_t scope = sl_write_begin(&w, 2);
+        for (uint32_t i = 0; i < RECORDS; i++)
+            sl_write_bytes(&w, 2, sl_slice(NULL, 0));
+        sl_write_end(&w, scope);
+        sl_write_end(&w, resource);
+    }
+    assert_false(w.failed);
+    const sl_bytes request = sl_written(&w);
+    fixture_init(&f);
+    f.config.logs.log_record = conditions(&f, "resource.attributes[\"name\"] == \"a\"", NULL);
+    fixture_open(&f);
+    sl_delivery *d = plugin_host_delivery_of(f.h, SL_LOGS, &request, 1, 2 * RECORDS);
+    assert_int_equal(f.type->process(f.instance, d), SL_OK);
+    d = plugin_host_take(f.h);
+    assert_int_equal(d->items, RECORDS);
+    plugin_host_end(f.h, d, SL_DELIVERED, NULL);
+    fixture_end(&f);
+    free(at);
+}
+
 /* A delivery that is refused stays the host's, wherever in it the error was. */
 static void errors_in_any_context_refuse(void **state)
 {
@@ -316,6 +352,7 @@ int main(void)
         cmocka_unit_test(one_true_condition_drops),
         cmocka_unit_test(the_older_rules_drop),
         cmocka_unit_test(errors_are_treated_as_configured),
+        cmocka_unit_test(large_resources_are_looked_at_once),
         cmocka_unit_test(errors_in_any_context_refuse),
         cmocka_unit_test(nothing_is_lost_without_memory),
         cmocka_unit_test(wrong_configs_are_refused),
