@@ -131,7 +131,7 @@ struct lock {
 int32_t lock_take(struct lock *, int fd, const struct stat *, const char *component, sl_error *);
 /* Is the caller the first in this process to write the file? Only then may it be emptied: after that
  * it holds what a component acknowledged, perhaps before several reloads. */
-bool lock_first_writer(const struct stat *);
+bool lock_first_writer(const char *path, const struct stat *);
 void lock_release(struct lock *);
 /* Waits until a lock was released, at most `ns` of real time. */
 void lock_wait(int64_t ns);

@@ -13,6 +13,7 @@ struct written {
     struct written *next;
     dev_t dev;
     ino_t ino;
+    char path[]; /* too, since numbers of removed files are used again */
 };
 
 /* File scope, since the two components of a reload share nothing else. */
@@ -53,15 +54,19 @@ int32_t lock_take(struct lock *lock, int fd, const struct stat *st, const char *
     return status;
 }
 
-bool lock_first_writer(const struct stat *st)
+bool lock_first_writer(const char *path, const struct stat *st)
 {
+    const size_t n = strlen(path) + 1;
     pthread_mutex_lock(&shared.mutex);
     struct written *at = shared.written;
-    while (at && (at->dev != st->st_dev || at->ino != st->st_ino))
+    while (at && (at->dev != st->st_dev || at->ino != st->st_ino || strcmp(at->path, path) != 0))
         at = at->next;
-    struct written *made = at ? NULL : malloc(sizeof *made);
+    struct written *made = at ? NULL : malloc(sizeof *made + n);
     if (made) {
-        *made = (struct written){shared.written, st->st_dev, st->st_ino};
+        made->next = shared.written;
+        made->dev = st->st_dev;
+        made->ino = st->st_ino;
+        memcpy(made->path, path, n);
         shared.written = made;
     }
     pthread_mutex_unlock(&shared.mutex);

@@ -137,7 +137,7 @@ static int32_t take_over(struct output *o, const struct stat *st, sl_error *erro
     o->dev = st->st_dev;
     o->ino = st->st_ino;
     o->size = (uint64_t)st->st_size;
-    if (!o->opened && lock_first_writer(st)) {
+    if (!o->opened && lock_first_writer(o->place.path, st)) {
         if (e->calls->ftruncate(o->fd, 0))
             return sl_fail(error, SL_ERR_IO, "cannot empty \"%.200s\": %s", o->place.path,
                            strerror(errno));
