@@ -40,6 +40,10 @@ function(sluice_program name)
     cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
     add_executable(${name} ${A_SOURCES})
     target_link_libraries(${name} PRIVATE ${A_LIBS} sluice_flags)
+    if(SLUICE_SANITIZE)
+        # The sanitizers look for crypt_r when the program starts, before a plugin brings libcrypt along.
+        target_link_options(${name} PRIVATE -Wl,--push-state,--no-as-needed -lcrypt -Wl,--pop-state)
+    endif()
 endfunction()
 
 # sluice_plugin(NAME SOURCES a.c ... [LIBS ...] [TEST]): a shared object in build/plugins (or, with

@@ -103,7 +103,8 @@ class Budget(EndToEnd):
         sluice.wait_metrics(lambda p: p.sum("sluice_held_items") == 0, "everything to leave", 30)
         arrived = set(otlp.seqs("traces", *to.bodies("traces")))
         self.assertEqual(load.acknowledged - arrived, set(), "acknowledged, and lost")
-        wait_until(lambda: clients[0].send("traces", otlp.spans([2])).ok, "data to be taken again")
+        if not SANITIZERS:  # which keep what is freed, and so the process stays as large as it was
+            wait_until(lambda: clients[0].send("traces", otlp.spans([2])).ok, "data to be taken again")
         self.finish(sluice)
 
     def test_memory_comes_back_after_a_burst(self):
