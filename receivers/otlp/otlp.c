@@ -24,7 +24,7 @@ static void load_grpc(void *arg)
     const sl_host *h = r->base.host;
     const struct grpc_config *c = &r->protocols.grpc;
     const struct server_parameters *p = &c->keepalive.server_parameters;
-    const struct otlp_grpc_settings settings = {
+    struct otlp_grpc_settings settings = {
         .max_message = receiver_message_limit(c),
         .max_streams = c->max_concurrent_streams,
         .max_connection_idle = p->max_connection_idle,
@@ -36,7 +36,6 @@ static void load_grpc(void *arg)
         .permit_without_stream = c->keepalive.enforcement_policy.permit_without_stream != 0,
         .auth = r->grpc_auth,
         .include_metadata = c->include_metadata != 0,
-        .security = r->grpc_tls,
     };
     const sl_plugins *plugins = (const sl_plugins *)sl_interface(h, SL_PLUGINS);
     const void *table = NULL;
@@ -49,6 +48,7 @@ static void load_grpc(void *arg)
         pthread_mutex_unlock(&r->mutex);
         return;
     }
+    settings.security = r->grpc_tls; /* `stop` lets go of it */
     if (status == SL_OK) {
         const struct otlp_grpc_api *api = (const struct otlp_grpc_api *)table;
         status = api->start(h, r->grpc_fd, &settings, &r->server, &error);
