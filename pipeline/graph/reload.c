@@ -5,6 +5,7 @@
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/graph/sockets.h"
+#include "pipeline/process/fault.h"
 #include <errno.h>
 #include <time.h>
 
@@ -178,7 +179,9 @@ struct graph *reload_swap(struct reload *r, struct config_diagnostics *d)
         const int32_t status = start(r, g, &error);
         sockets_share(r->runtime->sockets, NULL);
         if (status == SL_OK) {
+            fault_point("reload.before_swap");
             swap(r, g);
+            fault_point("reload.after_swap");
             return g;
         }
         diagnostics_add(d, CONFIG_ERROR, (struct config_place){0}, "cannot start: %s", error.text);

@@ -9,6 +9,7 @@
 #include "pipeline/graph/queue_batch.h"
 #include "pipeline/graph/retry.h"
 #include "pipeline/graph/transcode.h"
+#include "pipeline/process/fault.h"
 #include "pipeline/telemetry/log.h"
 #include <inttypes.h>
 #include <sched.h>
@@ -380,6 +381,7 @@ static void finish_attempt(struct attempt *a, const struct ending *e)
 {
     struct sink *s = a->sink;
     delivery_finish(a->d, e, s->ledger);
+    fault_point("export.settled");
     pthread_mutex_lock(&s->mutex);
     release_attempt(s, a);
     if (has_work(s))
@@ -496,6 +498,7 @@ static void retry_later(struct attempt *a, int64_t delay_ns)
 {
     struct sink *s = a->sink;
     struct clock *clock = s->component->runtime->clock;
+    fault_point("export.before_retry");
     pthread_mutex_lock(&s->mutex);
     s->retries++;
     if (s->stopping) {
@@ -527,6 +530,7 @@ static int32_t prepare(struct attempt *a)
         (void)sl_fail(&a->send.error, status,
                       status == SL_ERR_NOMEM ? "no memory to prepare the data for sending"
                                              : "no codec can decode the data for this exporter");
+    fault_point("export.before_send");
     return status;
 }
 
@@ -543,6 +547,7 @@ static void conclude(struct attempt *a, int32_t status)
     struct sink *s = a->sink;
     struct clock *clock = s->component->runtime->clock;
     const sl_send *send = &a->send;
+    fault_point("export.answered");
     if (status == SL_OK || !a->d->pub.unclaimed) {
         finish_attempt(a, &(struct ending){.outcome = SL_DELIVERED});
         return;

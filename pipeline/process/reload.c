@@ -5,6 +5,7 @@
  * been swapped, and to be joined. The loop runs until it has been. */
 #include "pipeline/graph/reload.h"
 #include "pipeline/memory/memory.h"
+#include "pipeline/process/fault.h"
 #include "pipeline/process/service_internal.h"
 #include <inttypes.h>
 #include <time.h>
@@ -193,6 +194,7 @@ static void retire(struct job *j)
            clock_now(s->runtime.clock) < atomic_load(&s->reloading.deadline_ns))
         (void)nanosleep(&(struct timespec){.tv_nsec = DRAIN_LOOK_NS}, NULL);
     const uint64_t left = reload_retire(old);
+    fault_point("reload.retired");
     atomic_fetch_add(&s->runtime.reloads.items_left, left);
     if (left)
         log_line(s->runtime.log, SL_LOG_WARN,

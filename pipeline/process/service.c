@@ -3,6 +3,7 @@
 #include "pipeline/graph/runtime.h"
 #include "pipeline/memory/memory.h"
 #include "pipeline/memory/system.h"
+#include "pipeline/process/fault.h"
 #include "pipeline/process/service_internal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -111,6 +112,7 @@ void service_end(struct service *s)
 {
     if (s->draining || !reload_let_end(s))
         return;
+    fault_point("shutdown.begin");
     s->draining = true;
     s->deadline_ns = clock_now(s->runtime.clock);
     if (s->signals < 2) /* the second says not to wait */
@@ -147,8 +149,10 @@ static void on_tick(void *arg)
     const bool late = clock_now(s->runtime.clock) >= s->deadline_ns;
     if (late)
         reload_hurry(s);
-    if ((graph_drained(s->graph) || late) && !s->reloading.runs)
+    if ((graph_drained(s->graph) || late) && !s->reloading.runs) {
+        fault_point("shutdown.drained");
         loop_end(s->loop);
+    }
 }
 
 static void fatal_on_loop(void *arg)
@@ -197,6 +201,7 @@ static int finish(struct service *s, int status)
 {
     loop_tick_every(s->loop, 0);
     s->left = graph_stop(s->graph);
+    fault_point("shutdown.stopped");
     if (s->left) {
         log_line(s->runtime.log, SL_LOG_WARN,
                  "Shutdown complete. %" PRIu64 " items were left and are reported as failed.",
