@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 static const int64_t NS_PER_S = 1000000000;
 
@@ -15,6 +16,20 @@ static sl_bytes trim(sl_bytes text)
                       text.p[text.n - 1] == '\r' || text.p[text.n - 1] == '\n'))
         text.n--;
     return text;
+}
+
+/* The three forms of RFC 9110, 5.6.7, as seconds since 1970; -1: it is none of them. */
+static time_t http_date(const char *text)
+{
+    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                        "%a %b %e %H:%M:%S %Y"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct tm tm = {.tm_sec = 0};
+        const char *end = strptime(text, forms[i], &tm);
+        if (end && !*end)
+            return timegm(&tm);
+    }
+    return -1;
 }
 
 int64_t answer_retry_after(sl_bytes value, int64_t wall_clock_ns)
@@ -32,14 +47,13 @@ int64_t answer_retry_after(sl_bytes value, int64_t wall_clock_ns)
         const int64_t max = CLIENT_RETRY_MAX_NS / NS_PER_S;
         return (seconds < max ? seconds : max) * NS_PER_S;
     }
-    /* curl also reads much that is no HTTP date; those begin with the weekday */
-    if (value.n >= sizeof text || value.p[0] < 'A' || value.p[0] > 'Z')
+    if (value.n >= sizeof text)
         return 0;
     memcpy(text, value.p, value.n);
     text[value.n] = '\0';
-    const time_t date = curl_getdate(text, NULL);
+    const time_t date = http_date(text);
     const int64_t now = wall_clock_ns / NS_PER_S;
-    if (date == (time_t)-1 || date <= now)
+    if (date <= now)
         return 0;
     return client_retry_after(date - now < CLIENT_RETRY_MAX_NS / NS_PER_S ? (date - now) * NS_PER_S
                                                                           : CLIENT_RETRY_MAX_NS);
@@ -63,8 +77,8 @@ void answer_header(struct answer *a, const sl_host *host, sl_bytes name, sl_byte
     if (client_name_is(name, "retry-after")) {
         a->retry_after_ns = answer_retry_after(value, sl_wall_clock(host));
     } else if (client_name_is(name, "content-type")) {
-        a->is_protobuf = is_type(value, "application/x-protobuf");
-        a->is_json = is_type(value, "application/json");
+        a->is_protobuf = is_type(value, CONTENT_PROTO);
+        a->is_json = is_type(value, CONTENT_JSON);
     } else if (client_name_is(name, "content-encoding") && !client_name_is(value, "identity")) {
         a->is_gzip = client_name_is(value, "gzip");
         a->is_packed = !a->is_gzip;
@@ -216,7 +230,7 @@ int32_t answer_check(const struct client *c, const sl_delivery *delivery, sl_sen
     if (payload->signal == 0 || payload->signal >= 1u << SIGNALS ||
         (payload->signal & (payload->signal - 1)))
         return sl_fail(&send->error, SL_ERR_UNSUPPORTED, "OTLP has no path for this signal");
-    if (!c->routes[__builtin_ctz(payload->signal)].url)
+    if (!c->routes[__builtin_ctz(payload->signal)].target)
         return sl_fail(&send->error, SL_ERR_UNSUPPORTED,
                        "neither endpoint nor one for this signal is set");
     if (send->deadline_ns && send->deadline_ns <= sl_now(c->host)) {

@@ -1,11 +1,28 @@
 /* The body of a request in one piece: written as JSON, compressed, or gathered from small segments.
- * [blocking], each body's own thread. */
+ * [blocking], one thread at a time for each body. */
 #include "exporters/otlphttp/exporter.h"
 #include "formats/otlp/json_write.h"
 
 #include <stdlib.h>
 
 enum { BODY_KEPT = 1 << 20 /* a larger buffer is not kept for the next request */ };
+
+const char *const exporter_compressions[] = {
+    "gzip", "none", "", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4", NULL};
+
+bool exporter_compresses(const struct exporter *e)
+{
+    return e->compression != COMPRESS_NONE && e->compression != COMPRESS_EMPTY;
+}
+
+/* What the packer takes for `compression_params.level`. */
+static int pack_level(const struct exporter *e)
+{
+    const int64_t level = e->compression_params.level;
+    if (level == 0)
+        return PACK_FASTEST;
+    return (int)(level < INT16_MIN ? INT16_MIN : level > INT16_MAX ? INT16_MAX : level);
+}
 
 enum pack_format exporter_pack_format(const struct exporter *e)
 {
@@ -70,37 +87,46 @@ static int32_t make_json(struct body *b, const struct client *c, const sl_payloa
     return status == SL_OK && b->packer ? packer_end(b->packer) : status;
 }
 
-static int32_t gather(struct body *b, const sl_payload *payload)
+int32_t body_gather(struct body *b, const sl_payload *payload, sl_bytes *whole)
 {
     int32_t status = SL_OK;
     b->packed.n = 0;
     for (uint32_t i = 0; i < payload->n_segments && status == SL_OK; i++)
         status = append(&b->packed, payload->segments[i].p, payload->segments[i].n);
+    *whole = sl_slice(b->packed.at, b->packed.n);
     return status;
 }
 
-int32_t body_make(struct body *b, const struct client *c, const sl_payload *payload,
-                  sl_bytes *whole, sl_error *error)
+bool body_is_made(const struct exporter *e)
+{
+    return exporter_compresses(e) || e->encoding != ENCODE_PROTO;
+}
+
+static int32_t make(struct body *b, const struct client *c, const sl_payload *payload,
+                    sl_error *error)
 {
     const struct exporter *e = c->exporter;
-    int32_t status = SL_OK;
     if (exporter_compresses(e) && !b->packer)
-        b->packer = packer_create(exporter_pack_format(e), exporter_level(e));
+        b->packer = packer_create(exporter_pack_format(e), pack_level(e));
     if (exporter_compresses(e) && !b->packer)
         return SL_ERR_NOMEM;
-    if (e->encoding == ENCODE_JSON)
-        status = make_json(b, c, payload, error);
-    else if (b->packer)
-        status =
-            packer_pack(b->packer, payload->segments, payload->n_segments, SIZE_MAX, &b->packed);
-    else if (payload->n_segments == 1)
-        *whole = payload->segments[0];
-    else if (payload->bytes <= BODY_GATHERED_MAX)
-        status = gather(b, payload);
-    else
-        *whole = sl_slice(NULL, (size_t)payload->bytes);
-    if (status == SL_OK && !whole->n)
-        *whole = sl_slice(b->packed.at, b->packed.n);
+    return e->encoding == ENCODE_JSON ? make_json(b, c, payload, error)
+                                      : packer_pack(b->packer, payload->segments,
+                                                    payload->n_segments, SIZE_MAX, &b->packed);
+}
+
+int32_t body_make(struct body *b, const struct client *c, const sl_payload *payload,
+                  sl_bytes *whole, sl_send *send)
+{
+    send->error.text[0] = '\0';
+    const int32_t status = make(b, c, payload, &send->error);
+    *whole = sl_slice(b->packed.at, b->packed.n);
+    if (status == SL_OK)
+        return SL_OK;
+    send->why = status == SL_ERR_NOMEM ? "no_memory" : "not_encodable";
+    if (!send->error.text[0])
+        (void)sl_fail(&send->error, status, "no memory for the body of a request of %llu bytes",
+                      (unsigned long long)payload->bytes);
     return status;
 }
 

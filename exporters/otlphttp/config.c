@@ -1,13 +1,11 @@
 /* The config keys of the OTLP/HTTP exporter and what is checked about them. Control thread. */
-#include "exporters/otlphttp/exporter.h"
+#include "exporters/otlphttp/curl.h"
 
 #include <stdlib.h>
 #include <strings.h>
 
 #define SECONDS_MAX INT64_C(86400000000000)
 
-const char *const exporter_compressions[] = {
-    "gzip", "none", "", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4", NULL};
 static const char *const encodings[] = {"proto", "json", NULL};
 
 static const sl_field params_fields[] = {SL_I64(struct compression_params, level,
@@ -72,10 +70,16 @@ const sl_field exporter_fields[] = {
     CLIENT_REFUSED(struct exporter, middlewares, "middlewares."),
     SL_END};
 
-uint32_t exporter_idle_max(const struct exporter *e)
+int32_t exporter_load_curl(const sl_host *host, const struct curl_api **curl, sl_error *error)
 {
-    const uint32_t all = e->max_idle_conns, one = e->max_idle_conns_per_host;
-    return all == 0 || (one && one < all) ? one : all;
+    const sl_plugins *plugins = (const sl_plugins *)sl_interface(host, SL_PLUGINS);
+    const void *table = NULL;
+    const int32_t status =
+        plugins ? plugins->load(host, OTLPHTTP_CURL_PLUGIN, OTLPHTTP_CURL, &table, error)
+                : sl_fail(error, SL_ERR_UNSUPPORTED,
+                          "the host loads no plugins: " OTLPHTTP_CURL_PLUGIN " is needed");
+    *curl = (const struct curl_api *)table;
+    return status;
 }
 
 static int32_t check_proxy(const struct route *r, sl_error *error)
@@ -100,7 +104,7 @@ static int32_t check_endpoints(const struct exporter *e, sl_error *error)
         int32_t status = route_make(e, i, &r, error);
         if (status != SL_OK)
             return status;
-        any = any || r.url;
+        any = any || r.target;
         https = https || r.https;
         status = check_proxy(&r, error);
         route_deinit(&r);
@@ -113,11 +117,9 @@ static int32_t check_endpoints(const struct exporter *e, sl_error *error)
                        "on");
     if (!https)
         return SL_OK;
-    struct client_certificates certificates;
-    const int32_t status = client_certificates_init(&certificates, sl_host_of(e), &e->tls, error);
-    if (status == SL_OK)
-        client_certificates_deinit(&certificates);
-    return status;
+    const struct curl_api *curl;
+    const int32_t status = exporter_load_curl(sl_host_of(e), &curl, error);
+    return status == SL_OK ? curl->check_tls(sl_host_of(e), &e->tls, error) : status;
 }
 
 static int32_t check_headers(const struct exporter *e, sl_error *error)
@@ -142,19 +144,6 @@ static int32_t check_headers(const struct exporter *e, sl_error *error)
         }
     }
     return SL_OK;
-}
-
-bool exporter_compresses(const struct exporter *e)
-{
-    return e->compression != COMPRESS_NONE && e->compression != COMPRESS_EMPTY;
-}
-
-int exporter_level(const struct exporter *e)
-{
-    const int64_t level = e->compression_params.level;
-    if (level == 0)
-        return PACK_FASTEST;
-    return (int)(level < INT16_MIN ? INT16_MIN : level > INT16_MAX ? INT16_MAX : level);
 }
 
 static int32_t check_compression(const struct exporter *e, sl_error *error)

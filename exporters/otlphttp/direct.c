@@ -1,11 +1,14 @@
-/* Plain requests of the OTLP/HTTP exporter: heads are made once, bodies are written from where they
- * lie, and nobody waits for the answer (sluice.async_send/1). `begin` is called by any thread; the
- * rest runs on the process's HTTP loop. Where data comes in over HTTP too, that is the same thread,
- * and a request is received, sent and answered without waking another. */
+/* Requests of the OTLP/HTTP exporter over the process's HTTP loop: heads are made once, and bodies
+ * are written from where they lie. Where that is the payload itself, nobody waits for the answer
+ * (sluice.async_send/1); and where data comes in over HTTP too, the loop's thread is the same, and a
+ * request is received, sent and answered without waking another. Compression and JSON take a
+ * thread's time: the consumer that has made the body waits. Both begin on any thread; the rest runs
+ * on the loop. */
 #include "exporters/otlphttp/exporter.h"
 #include "formats/http/client.h"
 #include "formats/http/loop.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 
 enum { LENGTH_ROOM = 24 /* of a Content-Length, and the empty line */ };
@@ -23,7 +26,9 @@ struct attempt {
     void *ctx;
     unsigned signal;
     struct answer answer;
-    char *own_head; /* where an authenticator adds to it; else NULL */
+    struct body body; /* where it is made; kept from attempt to attempt */
+    sl_bytes whole;   /* the same as bytes */
+    char *own_head;   /* where an authenticator adds to it; else NULL */
     char head[];
 };
 
@@ -56,17 +61,16 @@ static bool leads_to(const struct route *r, const struct route *first)
            same_text(r->socket_path, first->socket_path);
 }
 
-/* Compression and JSON take a thread's time; TLS, proxies and cookies take curl. The one place that
- * all signals go to; NULL: several, or it must be curl. */
+/* TLS, proxies and cookies take curl. The one place that all signals go to; NULL: several, or it
+ * must be curl. */
 static const struct route *plain_route(const struct client *c)
 {
-    const struct exporter *e = c->exporter;
     const struct route *first = NULL;
-    if (exporter_compresses(e) || e->encoding != ENCODE_PROTO || e->cookies.enabled)
+    if (c->exporter->cookies.enabled)
         return NULL;
     for (unsigned i = 0; i < SIGNALS; i++) {
         const struct route *r = &c->routes[i];
-        if (!r->url)
+        if (!r->target)
             continue;
         if (r->https || r->proxy || (first && !leads_to(r, first)))
             return NULL;
@@ -79,7 +83,7 @@ static int32_t make_heads(struct direct *d)
 {
     const struct client *c = d->client;
     for (unsigned i = 0; i < SIGNALS; i++) {
-        if (!c->routes[i].url || c->auth)
+        if (!c->routes[i].target || c->auth)
             continue;
         d->heads[i] = head_make(c->exporter, &c->routes[i], NULL);
         if (!d->heads[i])
@@ -107,7 +111,7 @@ static struct attempt *attempt_take(struct direct *d)
     d->running++;
     pthread_mutex_unlock(&d->mutex);
     if (!a)
-        a = malloc(sizeof *a + d->head_room);
+        a = calloc(1, sizeof *a + d->head_room);
     return a;
 }
 
@@ -117,6 +121,7 @@ static void attempt_give(struct direct *d, struct attempt *a)
     if (a) {
         free(a->own_head);
         a->own_head = NULL;
+        body_rest(&a->body);
     }
     pthread_mutex_lock(&d->mutex);
     if (a) {
@@ -218,28 +223,44 @@ static int32_t make_head(struct attempt *a, uint64_t bytes, sl_bytes *head)
     return SL_OK;
 }
 
+/* The payload as it lies, or what the thread that calls makes of it. */
+static int32_t set_body(struct attempt *a, uint64_t *bytes)
+{
+    const struct client *c = a->direct->client;
+    const sl_payload *payload = a->delivery->payload;
+    a->exchange.segments = payload->segments;
+    a->exchange.n_segments = payload->n_segments;
+    *bytes = payload->bytes;
+    if (!body_is_made(c->exporter))
+        return SL_OK;
+    const int32_t status = body_make(&a->body, c, payload, &a->whole, a->send);
+    a->exchange.segments = &a->whole;
+    a->exchange.n_segments = 1;
+    *bytes = a->whole.n;
+    return status;
+}
+
 int32_t direct_begin(struct direct *d, sl_delivery *delivery, sl_send *send,
                      void (*done)(void *ctx, int32_t status), void *ctx)
 {
-    const sl_payload *payload = delivery->payload;
     struct attempt *a = attempt_take(d);
+    uint64_t bytes;
     if (!a) {
         attempt_give(d, NULL);
         return sl_fail(&send->error, SL_ERR_NOMEM, "no memory for a request");
     }
-    memset(a, 0, sizeof *a);
-    a->direct = d;
-    a->delivery = delivery;
-    a->send = send;
-    a->done = done;
-    a->ctx = ctx;
-    a->signal = (unsigned)__builtin_ctz(payload->signal);
-    a->exchange = (struct http_exchange){.segments = payload->segments,
-                                         .n_segments = payload->n_segments,
-                                         .timeout_ms = timeout_of(d, send),
-                                         .header = on_header,
-                                         .done = on_done};
-    int32_t status = make_head(a, payload->bytes, &a->exchange.head);
+    *a = (struct attempt){.exchange = {.header = on_header, .done = on_done},
+                          .direct = d,
+                          .delivery = delivery,
+                          .send = send,
+                          .done = done,
+                          .ctx = ctx,
+                          .signal = (unsigned)__builtin_ctz(delivery->payload->signal),
+                          .body = a->body};
+    int32_t status = set_body(a, &bytes);
+    if (status == SL_OK)
+        status = make_head(a, bytes, &a->exchange.head);
+    a->exchange.timeout_ms = timeout_of(d, send);
     if (status == SL_OK && !d->loop->is_here()) {
         a->task.run = start_posted;
         d->loop->post(&a->task);
@@ -249,6 +270,34 @@ int32_t direct_begin(struct direct *d, sl_delivery *delivery, sl_send *send,
         status = start(a);
     if (status != SL_OK)
         attempt_give(d, a);
+    return status;
+}
+
+/* ---- waiting for the answer ---- */
+
+struct waiting {
+    sem_t ended;
+    int32_t status;
+};
+
+static void end_waiting(void *ctx, int32_t status)
+{
+    struct waiting *w = ctx;
+    w->status = status;
+    (void)sem_post(&w->ended);
+}
+
+int32_t direct_send(struct direct *d, sl_delivery *delivery, sl_send *send)
+{
+    struct waiting w = {.status = SL_OK};
+    (void)sem_init(&w.ended, 0, 0);
+    int32_t status = direct_begin(d, delivery, send, end_waiting, &w);
+    if (status == SL_OK) {
+        while (sem_wait(&w.ended) != 0) { /* a signal's handler has run */
+        }
+        status = w.status;
+    }
+    (void)sem_destroy(&w.ended);
     return status;
 }
 
@@ -300,6 +349,7 @@ void direct_destroy(struct direct *d)
     while (d->free) {
         struct attempt *a = d->free;
         d->free = a->next_free;
+        body_deinit(&a->body);
         free(a);
     }
     for (unsigned i = 0; i < SIGNALS; i++)

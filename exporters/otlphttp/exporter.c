@@ -1,5 +1,5 @@
-/* OTLP/HTTP exporter: the type and its life. `send` is in transfer.c. Control thread. */
-#include "exporters/otlphttp/exporter.h"
+/* OTLP/HTTP exporter: the type and its life. Control thread, unless said otherwise. */
+#include "exporters/otlphttp/curl.h"
 #include "formats/otlp/proto/logs_service.pb-c.h"
 #include "formats/otlp/proto/metrics_service.pb-c.h"
 #include "formats/otlp/proto/status.pb-c.h"
@@ -9,57 +9,10 @@
 
 static int32_t make_routes(struct client *c, sl_error *error)
 {
-    for (unsigned i = 0; i < SIGNALS; i++) {
-        struct route *r = &c->routes[i];
-        const int32_t status = route_make(c->exporter, i, r, error);
-        if (status != SL_OK)
-            return status;
-        if (!r->url || c->auth)
-            continue;
-        c->headers[i] = headers_make(c->exporter, r, NULL);
-        if (!c->headers[i])
-            return SL_ERR_NOMEM;
-    }
-    return SL_OK;
-}
-
-static bool needs_tls(const struct client *c)
-{
-    bool needs = false;
-    for (unsigned i = 0; i < SIGNALS; i++)
-        needs = needs || c->routes[i].https;
-    return needs;
-}
-
-/* ---- one cookie jar for all handles ---- */
-
-static void lock_cookies(CURL *curl, curl_lock_data data, curl_lock_access access, void *arg)
-{
-    struct client *c = arg;
-    (void)curl;
-    (void)data;
-    (void)access;
-    pthread_mutex_lock(&c->cookies_mutex);
-}
-
-static void unlock_cookies(CURL *curl, curl_lock_data data, void *arg)
-{
-    struct client *c = arg;
-    (void)curl;
-    (void)data;
-    pthread_mutex_unlock(&c->cookies_mutex);
-}
-
-static bool make_jar(struct client *c)
-{
-    if (!c->exporter->cookies.enabled)
-        return true;
-    c->cookies = curl_share_init();
-    return c->cookies &&
-           curl_share_setopt(c->cookies, CURLSHOPT_LOCKFUNC, lock_cookies) == CURLSHE_OK &&
-           curl_share_setopt(c->cookies, CURLSHOPT_UNLOCKFUNC, unlock_cookies) == CURLSHE_OK &&
-           curl_share_setopt(c->cookies, CURLSHOPT_USERDATA, c) == CURLSHE_OK &&
-           curl_share_setopt(c->cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) == CURLSHE_OK;
+    int32_t status = SL_OK;
+    for (unsigned i = 0; i < SIGNALS && status == SL_OK; i++)
+        status = route_make(c->exporter, i, &c->routes[i], error);
+    return status;
 }
 
 /* ---- JSON ---- */
@@ -89,19 +42,14 @@ static bool make_schemas(struct client *c)
 static void client_destroy(struct client *c)
 {
     direct_destroy(c->direct);
-    pool_deinit(c);
-    (void)curl_share_cleanup(c->cookies);
-    client_certificates_deinit(&c->certificates);
+    if (c->curl)
+        c->curl_api->destroy(c->curl);
     for (unsigned i = 0; i < SIGNALS; i++) {
-        curl_slist_free_all(c->headers[i]);
         route_deinit(&c->routes[i]);
         json_schema_destroy(c->schemas[i]);
         json_schema_destroy(c->success_schemas[i]);
     }
     json_schema_destroy(c->status_schema);
-    pthread_mutex_destroy(&c->cookies_mutex);
-    pthread_mutex_destroy(&c->certificates_mutex);
-    curl_global_cleanup();
     free(c);
 }
 
@@ -111,29 +59,24 @@ static int32_t client_create(struct client *c, sl_error *error)
     int32_t status = client_auth_find(c->host, &e->auth, &c->auth, error);
     if (status == SL_OK)
         status = make_routes(c, error);
-    if (status == SL_OK && (!make_schemas(c) || !make_jar(c)))
-        status = SL_ERR_NOMEM;
-    if (status == SL_ERR_NOMEM)
-        (void)sl_fail(error, status, "no memory for the HTTP client");
-    if (status == SL_OK && needs_tls(c))
-        status = client_certificates_init(&c->certificates, c->host, &e->tls, error);
-    return status == SL_OK ? direct_create(c, &c->direct, error) : status;
+    if (status == SL_OK && !make_schemas(c))
+        status = sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
+    if (status == SL_OK)
+        status = direct_create(c, &c->direct, error);
+    if (status != SL_OK || c->direct)
+        return status;
+    status = exporter_load_curl(c->host, &c->curl_api, error);
+    return status == SL_OK ? c->curl_api->create(c, &c->curl, error) : status;
 }
 
 static int32_t start(void *component, sl_error *error)
 {
     struct exporter *e = component;
     struct client *c = calloc(1, sizeof *c);
-    /* OpenSSL starts itself with the first context; not before, as it takes milliseconds */
-    if (!c || curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
-        free(c);
+    if (!c)
         return sl_fail(error, SL_ERR_NOMEM, "no memory for the HTTP client");
-    }
     c->exporter = e;
     c->host = sl_host_of(e);
-    pthread_mutex_init(&c->cookies_mutex, NULL);
-    pthread_mutex_init(&c->certificates_mutex, NULL);
-    pool_init(c);
     const int32_t status = client_create(c, error);
     if (status != SL_OK) {
         client_destroy(c);
@@ -143,7 +86,6 @@ static int32_t start(void *component, sl_error *error)
     return SL_OK;
 }
 
-/* Running transfers look at it at least once a second. */
 static void stop(void *component)
 {
     struct exporter *e = component;
@@ -151,7 +93,8 @@ static void stop(void *component)
         return;
     atomic_store(&e->client->stopping, true);
     direct_stop(e->client->direct);
-    pool_stop(e->client);
+    if (e->client->curl)
+        e->client->curl_api->stop(e->client->curl);
 }
 
 static void destroy(void *component)
@@ -162,6 +105,19 @@ static void destroy(void *component)
     e->client = NULL;
 }
 
+/* [blocking] Several threads at once. */
+static int32_t send_waiting(void *component, sl_delivery *delivery, sl_send *send)
+{
+    const struct exporter *e = component;
+    struct client *c = e->client;
+    const int32_t status = answer_check(c, delivery, send);
+    if (status != SL_OK)
+        return status;
+    return c->direct ? direct_send(c->direct, delivery, send)
+                     : c->curl_api->send(c->curl, delivery, send);
+}
+
+/* [any] */
 static int32_t begin(void *component, sl_delivery *delivery, sl_send *send,
                      void (*done)(void *ctx, int32_t status), void *ctx)
 {
@@ -174,7 +130,8 @@ static const void *interface_of(void *component, const char *id)
 {
     static const sl_async_send async = {.size = sizeof async, .begin = begin};
     const struct exporter *e = component;
-    return e->client && e->client->direct && strcmp(id, SL_ASYNC_SEND) == 0 ? &async : NULL;
+    const bool is_async = e->client && e->client->direct && !body_is_made(e);
+    return is_async && strcmp(id, SL_ASYNC_SEND) == 0 ? &async : NULL;
 }
 
 static const char *const aliases[] = {"otlp_http", NULL};
@@ -185,6 +142,6 @@ SL_TYPE(exporter, otlphttp, .aliases = aliases,
         .flags = SL_QUEUE | SL_RETRY | SL_TIMEOUT, .timeout_ns = INT64_C(30000000000),
         .stability = SL_BETA, SL_CONFIG(struct exporter, exporter_fields),
         .prepare = exporter_prepare, .start = start, .stop = stop, .destroy = destroy,
-        .interface_of = interface_of, .send = exporter_send,
+        .interface_of = interface_of, .send = send_waiting,
         .help = "Sends OTLP over HTTP: to another collector, or to any backend that takes OTLP.");
 SL_PLUGIN("0.1.0", &sl_type_otlphttp);

@@ -1,20 +1,22 @@
 /* What the files of the OTLP/HTTP exporter share. The config is read-only once `prepare` has run.
- * Requests go one of two ways: plain ones straight from the payload over the process's HTTP loop
- * (direct.c), all others through libcurl on the consumers' threads (transfer.c). */
+ * Requests go one of two ways: over the process's HTTP loop (direct.c), or, where the destination
+ * takes TLS, a proxy or cookies, through libcurl on the consumers' threads (curl.h), which is a
+ * plugin file of its own. */
 #ifndef SLUICE_EXPORTERS_OTLPHTTP_EXPORTER_H
 #define SLUICE_EXPORTERS_OTLPHTTP_EXPORTER_H
-#include "exporters/otlp_client/certificates.h"
 #include "exporters/otlp_client/client.h"
 #include "formats/compress/pack.h"
 #include "formats/otlp/json_schema.h"
+#include "formats/tls/config.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 enum { SIGNALS = 4 };
 
 #define USER_AGENT "Sluice/0.1"
+#define CONTENT_PROTO "application/x-protobuf"
+#define CONTENT_JSON "application/json"
 
 enum compression {
     COMPRESS_GZIP,
@@ -37,6 +39,8 @@ struct cookies {
 };
 
 struct client;
+struct curl_api;
+struct curl_way;
 struct direct;
 
 struct exporter {
@@ -57,36 +61,35 @@ struct exporter {
     struct client *client; /* set by start */
 };
 
+/* How many idle connections are kept; 0: all. */
+static inline uint32_t exporter_idle_max(const struct exporter *e)
+{
+    const uint32_t all = e->max_idle_conns, one = e->max_idle_conns_per_host;
+    return all == 0 || (one && one < all) ? one : all;
+}
+
 /* config.c */
 extern const sl_field exporter_fields[];
 int32_t exporter_prepare(void *component, sl_error *);
-extern const char *const exporter_compressions[];
-bool exporter_compresses(const struct exporter *);
-/* What the packer takes for `compression_params.level`. */
-int exporter_level(const struct exporter *);
-/* How many idle connections are kept; 0: all. */
-uint32_t exporter_idle_max(const struct exporter *);
+/* Loads the plugin with libcurl. [control, blocking] */
+int32_t exporter_load_curl(const sl_host *, const struct curl_api **, sl_error *);
 
 /* Where a signal's requests go. */
 struct route {
-    char *url;                /* NULL: there is no endpoint for the signal */
+    char *target, *authority; /* what the request says; NULL: there is no endpoint for the signal */
     char *shown;              /* for logs: without what may be secret */
     char *host, *port;        /* without brackets */
-    char *authority, *target; /* what the request says */
     char *socket_path;        /* NULL: TCP */
     bool https;
-    const char *proxy;             /* NULL: none; the config's or the environment's */
-    struct curl_slist *connect_to; /* where the URL has server_name_override as its host */
+    const char *proxy; /* NULL: none; the config's or the environment's */
 };
 
 /* route.c. SL_ERR_INVALID, SL_ERR_UNSUPPORTED, SL_ERR_NOMEM; the text names the key. */
 int32_t route_make(const struct exporter *, unsigned signal, struct route *, sl_error *);
 void route_deinit(struct route *);
 
-/* headers.c. `auth` may be NULL. NULL: no memory. */
-struct curl_slist *headers_make(const struct exporter *, const struct route *,
-                                const sl_metadata *auth);
-/* The head of a request up to the value of Content-Length; malloc. */
+/* headers.c. The head of a request up to the value of Content-Length; malloc, NULL: no memory.
+ * `auth` may be NULL. */
 char *head_make(const struct exporter *, const struct route *, const sl_metadata *auth);
 
 /* What came back. */
@@ -107,81 +110,45 @@ struct body {
     struct pack_buffer packed;
 };
 
-/* One request through curl and its answer; holds a connection. */
-struct transfer {
-    struct transfer *next; /* free ones */
-    struct client *client;
-    CURL *curl;
-    unsigned signal;  /* whose URL is set; SIGNALS: none's */
-    struct body body; /* what is sent, if it is not the payload as it lies */
-    /* what is sent straight from the payload */
-    const sl_bytes *segments;
-    uint32_t n_segments, segment;
-    size_t offset;              /* in that segment */
-    struct curl_slist *headers; /* where an authenticator has added to them */
-    struct answer answer;
-    uint8_t *reply;
-    size_t reply_n, reply_room, header_bytes;
-    char error[CURL_ERROR_SIZE];
-    sl_error tls_error; /* why a connection's TLS could not be set up */
-};
-
 struct client {
     const struct exporter *exporter;
     const sl_host *host;
     const sl_auth_client *auth; /* NULL: none */
     struct route routes[SIGNALS];
-    struct curl_slist *headers[SIGNALS];  /* NULL where an authenticator adds to them */
     struct json_schema *schemas[SIGNALS]; /* where the encoding is json; NULL: no such form */
     struct json_schema *success_schemas[SIGNALS], *status_schema; /* of answers */
-    struct direct *direct; /* NULL: everything goes through curl */
     struct client_notices notices;
-    CURLSH *cookies;
-    pthread_mutex_t cookies_mutex;
-    struct client_certificates certificates;
-    pthread_mutex_t certificates_mutex;
     _Atomic bool stopping;
-    /* the pool */
-    pthread_mutex_t mutex;
-    pthread_cond_t given;
-    struct transfer *free;
-    uint32_t n_free, in_use;
+    struct direct *direct; /* NULL: everything goes through curl */
+    struct curl_way *curl; /* NULL: nothing does */
+    const struct curl_api *curl_api;
 };
 
 /* body.c */
 
-enum { BODY_GATHERED_MAX = 60 << 10 /* curl sends a body below 64 KiB together with the header */ };
-
+extern const char *const exporter_compressions[];
+bool exporter_compresses(const struct exporter *);
 enum pack_format exporter_pack_format(const struct exporter *);
-/* What is to be sent: bytes that stay valid until the next call, or, with `whole->p` NULL, the
- * payload's segments one after another. */
+/* Must bodies be made, which takes a thread's time? Else payloads are sent as they lie. */
+bool body_is_made(const struct exporter *);
+/* Makes it: `whole` stays valid until the next call. A failure is explained. */
 int32_t body_make(struct body *, const struct client *, const sl_payload *, sl_bytes *whole,
-                  sl_error *);
+                  sl_send *);
+/* The payload's segments in one piece, likewise. SL_ERR_NOMEM. */
+int32_t body_gather(struct body *, const sl_payload *, sl_bytes *whole);
 /* Between two requests: gives back what only large ones need. */
 void body_rest(struct body *);
 void body_deinit(struct body *);
-
-/* pool.c */
-void pool_init(struct client *);
-/* Waits for at most `left_ns` (0: without end) where the connections are limited. SL_ERR_NOMEM,
- * SL_ERR_TIMEOUT, SL_ERR_SHUTDOWN. */
-int32_t pool_take(struct client *, int64_t left_ns, struct transfer **);
-void pool_give(struct transfer *);
-/* Nobody waits any more: `stopping` is set. */
-void pool_stop(struct client *);
-/* When all have been given back. */
-void pool_deinit(struct client *);
-
-/* transfer.c */
-int32_t exporter_send(void *component, sl_delivery *, sl_send *);
-bool transfer_set_callbacks(struct transfer *);
 
 /* direct.c */
 
 /* NULL where the destination or the settings need curl; an error where memory or the loop lacks. */
 int32_t direct_create(struct client *, struct direct **, sl_error *);
+/* Sends the payload as it lies; waits for nothing. */
 int32_t direct_begin(struct direct *, sl_delivery *, sl_send *,
                      void (*done)(void *ctx, int32_t status), void *ctx);
+/* Makes the body where it must be made, and waits for the answer. */
+int32_t direct_send(struct direct *, sl_delivery *, sl_send *);
 /* Ends what runs. */
 void direct_stop(struct direct *);
 /* Waits for it. */

@@ -1,65 +1,8 @@
-/* The headers of requests, for both ways of sending: those that follow from the config, and those
- * of an authenticator, which stand in for others of the same name. Any thread. */
+/* The head of requests over the HTTP loop: the headers that follow from the config, and those of an
+ * authenticator, which stand in for others of the same name. Any thread. */
 #include "exporters/otlphttp/exporter.h"
 
 #include <stdlib.h>
-
-static const char *content_type(const struct exporter *e)
-{
-    return e->encoding == ENCODE_JSON ? "application/json" : "application/x-protobuf";
-}
-
-/* ---- as curl takes them ---- */
-
-static bool add_line(struct curl_slist **list, const char *line)
-{
-    struct curl_slist *more = curl_slist_append(*list, line);
-    if (more)
-        *list = more;
-    return more != NULL;
-}
-
-/* "name: value", and "name;" where the value is empty. */
-static bool add(struct curl_slist **list, sl_bytes name, sl_bytes value)
-{
-    const size_t size = name.n + value.n + 3;
-    char *line = malloc(size);
-    if (!line)
-        return false;
-    (void)snprintf(line, size, value.n ? "%.*s: %.*s" : "%.*s;", (int)name.n, (const char *)name.p,
-                   (int)value.n, (const char *)value.p);
-    const bool added = add_line(list, line);
-    free(line);
-    return added;
-}
-
-struct curl_slist *headers_make(const struct exporter *e, const struct route *r,
-                                const sl_metadata *auth)
-{
-    struct curl_slist *list = NULL;
-    bool good = add(&list, sl_str("Content-Type"), sl_str(content_type(e)));
-    bool has_host = client_auth_has(auth, sl_str("host"));
-    good = good && add_line(&list, "Expect:"); /* announcing the body first costs a round trip */
-    if (exporter_compresses(e))
-        good = good && add(&list, sl_str("Content-Encoding"),
-                           sl_str(exporter_compressions[e->compression]));
-    for (uint32_t i = 0; i < e->headers.n && good; i++) {
-        const sl_meta_entry *h = SL_LIST_AT(sl_meta_entry, e->headers, i);
-        has_host = has_host || client_name_is(h->key, "host");
-        if (!client_auth_has(auth, h->key))
-            good = add(&list, h->key, h->value);
-    }
-    for (uint32_t i = 0; auth && i < auth->n && good; i++)
-        good = add(&list, auth->at[i].key, auth->at[i].value);
-    if (!has_host && r->connect_to) /* the URL has the name that the certificate must have */
-        good = good && add(&list, sl_str("Host"), sl_str(r->authority));
-    if (good)
-        return list;
-    curl_slist_free_all(list);
-    return NULL;
-}
-
-/* ---- as they stand on the wire ---- */
 
 struct text {
     char *at; /* NULL: no memory */
@@ -119,7 +62,10 @@ char *head_make(const struct exporter *e, const struct route *r, const sl_metada
         put_header(&t, sl_str("User-Agent"), sl_str(USER_AGENT));
     if (e->disable_keep_alives)
         put_text(&t, "Connection: close\r\n");
-    put_header(&t, sl_str("Content-Type"), sl_str(content_type(e)));
+    put_header(&t, sl_str("Content-Type"),
+               sl_str(e->encoding == ENCODE_JSON ? CONTENT_JSON : CONTENT_PROTO));
+    if (exporter_compresses(e))
+        put_header(&t, sl_str("Content-Encoding"), sl_str(exporter_compressions[e->compression]));
     put(&t, "Content-Length: ", sizeof "Content-Length: "); /* with the NUL */
     return t.at;
 }

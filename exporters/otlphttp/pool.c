@@ -1,7 +1,7 @@
 /* The pool of curl's handles: each holds a connection that is kept alive, and the one used last is
  * the next one taken, so that there are no more connections than requests at one time. Any thread,
- * under the client's mutex. */
-#include "exporters/otlphttp/exporter.h"
+ * under the mutex. */
+#include "exporters/otlphttp/transfer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,16 +24,17 @@ static const int64_t NS_PER_S = 1000000000;
 static CURLcode set_tls(CURL *curl, void *context, void *arg)
 {
     struct transfer *t = arg;
-    struct client *c = t->client;
+    struct curl_way *w = t->way;
+    const struct client *c = w->client;
     SSL_CTX *ctx = context;
     const struct tls_client_config *tls = &c->exporter->tls;
     const struct route *r = &c->routes[t->signal];
     (void)curl;
-    pthread_mutex_lock(&c->certificates_mutex);
-    if (client_certificates_are_due(&c->certificates))
-        (void)client_certificates_renew(&c->certificates);
-    const int32_t status = tls_client_apply(&c->certificates.now, "tls", ctx, &t->tls_error);
-    pthread_mutex_unlock(&c->certificates_mutex);
+    pthread_mutex_lock(&w->certificates_mutex);
+    if (client_certificates_are_due(&w->certificates))
+        (void)client_certificates_renew(&w->certificates);
+    const int32_t status = tls_client_apply(&w->certificates.now, "tls", ctx, &t->tls_error);
+    pthread_mutex_unlock(&w->certificates_mutex);
     if (status != SL_OK)
         return CURLE_SSL_CERTPROBLEM;
     /* curl waits for the socket although a record may have been read ahead */
@@ -61,7 +62,7 @@ static long clamp(uint64_t value, uint64_t low, uint64_t high)
 
 static bool set_options(struct transfer *t)
 {
-    const struct exporter *e = t->client->exporter;
+    const struct exporter *e = t->way->client->exporter;
     CURL *c = t->curl;
     CURLcode r = CURLE_OK;
 #define SET(option, value) r = r == CURLE_OK ? curl_easy_setopt(c, option, value) : r
@@ -87,7 +88,7 @@ static bool set_options(struct transfer *t)
     SET(CURLOPT_SSL_CTX_DATA, t);
     if (e->cookies.enabled) {
         SET(CURLOPT_COOKIEFILE, "");
-        SET(CURLOPT_SHARE, t->client->cookies);
+        SET(CURLOPT_SHARE, t->way->cookies);
     }
     SET(CURLOPT_ERRORBUFFER, t->error);
 #undef SET
@@ -102,12 +103,12 @@ static void transfer_destroy(struct transfer *t)
     free(t);
 }
 
-static struct transfer *transfer_create(struct client *c)
+static struct transfer *transfer_create(struct curl_way *w)
 {
     struct transfer *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
-    t->client = c;
+    t->way = w;
     t->signal = SIGNALS;
     t->curl = curl_easy_init();
     if (t->curl && set_options(t))
@@ -118,18 +119,18 @@ static struct transfer *transfer_create(struct client *c)
 
 /* ---- the pool ---- */
 
-void pool_init(struct client *c)
+void pool_init(struct curl_way *w)
 {
     pthread_condattr_t attributes;
-    pthread_mutex_init(&c->mutex, NULL);
+    pthread_mutex_init(&w->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->given, &attributes);
+    pthread_cond_init(&w->given, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
 /* Waits for at most `left_ns`; 0: as long as it takes. */
-static int32_t wait_for_room(struct client *c, int64_t left_ns)
+static int32_t wait_for_room(struct curl_way *w, int64_t left_ns)
 {
     struct timespec until;
     int failed = 0;
@@ -140,80 +141,80 @@ static int32_t wait_for_room(struct client *c, int64_t left_ns)
         until.tv_sec++;
         until.tv_nsec -= NS_PER_S;
     }
-    while (c->in_use >= c->exporter->max_conns_per_host && failed != ETIMEDOUT) {
-        if (atomic_load(&c->stopping))
+    while (w->in_use >= w->client->exporter->max_conns_per_host && failed != ETIMEDOUT) {
+        if (atomic_load(&w->client->stopping))
             return SL_ERR_SHUTDOWN;
-        failed = left_ns ? pthread_cond_timedwait(&c->given, &c->mutex, &until)
-                         : pthread_cond_wait(&c->given, &c->mutex);
+        failed = left_ns ? pthread_cond_timedwait(&w->given, &w->mutex, &until)
+                         : pthread_cond_wait(&w->given, &w->mutex);
     }
-    return c->in_use < c->exporter->max_conns_per_host ? SL_OK : SL_ERR_TIMEOUT;
+    return w->in_use < w->client->exporter->max_conns_per_host ? SL_OK : SL_ERR_TIMEOUT;
 }
 
-int32_t pool_take(struct client *c, int64_t left_ns, struct transfer **transfer)
+int32_t pool_take(struct curl_way *w, int64_t left_ns, struct transfer **transfer)
 {
     int32_t status = SL_OK;
     struct transfer *t = NULL;
-    pthread_mutex_lock(&c->mutex);
-    if (c->exporter->max_conns_per_host)
-        status = wait_for_room(c, left_ns);
+    pthread_mutex_lock(&w->mutex);
+    if (w->client->exporter->max_conns_per_host)
+        status = wait_for_room(w, left_ns);
     if (status == SL_OK) {
-        c->in_use++;
-        t = c->free;
+        w->in_use++;
+        t = w->free;
     }
     if (t) {
-        c->free = t->next;
-        c->n_free--;
+        w->free = t->next;
+        w->n_free--;
     }
-    pthread_mutex_unlock(&c->mutex);
+    pthread_mutex_unlock(&w->mutex);
     if (status != SL_OK)
         return status;
-    *transfer = t ? t : transfer_create(c);
+    *transfer = t ? t : transfer_create(w);
     if (*transfer)
         return SL_OK;
-    pthread_mutex_lock(&c->mutex);
-    c->in_use--;
-    pthread_mutex_unlock(&c->mutex);
+    pthread_mutex_lock(&w->mutex);
+    w->in_use--;
+    pthread_mutex_unlock(&w->mutex);
     return SL_ERR_NOMEM;
 }
 
 void pool_give(struct transfer *t)
 {
-    struct client *c = t->client;
-    const uint32_t most = exporter_idle_max(c->exporter);
+    struct curl_way *w = t->way;
+    const uint32_t most = exporter_idle_max(w->client->exporter);
     body_rest(&t->body);
     if (t->reply_room > REPLY_KEPT) {
         free(t->reply);
         t->reply = NULL;
         t->reply_room = 0;
     }
-    pthread_mutex_lock(&c->mutex);
-    const bool keep = most == 0 || c->n_free < most;
+    pthread_mutex_lock(&w->mutex);
+    const bool keep = most == 0 || w->n_free < most;
     if (keep) {
-        t->next = c->free;
-        c->free = t;
-        c->n_free++;
+        t->next = w->free;
+        w->free = t;
+        w->n_free++;
     }
-    c->in_use--;
-    pthread_cond_signal(&c->given);
-    pthread_mutex_unlock(&c->mutex);
+    w->in_use--;
+    pthread_cond_signal(&w->given);
+    pthread_mutex_unlock(&w->mutex);
     if (!keep)
         transfer_destroy(t);
 }
 
-void pool_stop(struct client *c)
+void pool_stop(struct curl_way *w)
 {
-    pthread_mutex_lock(&c->mutex);
-    pthread_cond_broadcast(&c->given);
-    pthread_mutex_unlock(&c->mutex);
+    pthread_mutex_lock(&w->mutex);
+    pthread_cond_broadcast(&w->given);
+    pthread_mutex_unlock(&w->mutex);
 }
 
-void pool_deinit(struct client *c)
+void pool_deinit(struct curl_way *w)
 {
-    while (c->free) {
-        struct transfer *t = c->free;
-        c->free = t->next;
+    while (w->free) {
+        struct transfer *t = w->free;
+        w->free = t->next;
         transfer_destroy(t);
     }
-    pthread_cond_destroy(&c->given);
-    pthread_mutex_destroy(&c->mutex);
+    pthread_cond_destroy(&w->given);
+    pthread_mutex_destroy(&w->mutex);
 }

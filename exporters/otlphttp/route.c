@@ -3,7 +3,9 @@
 #include "exporters/otlp_client/proxy.h"
 #include "exporters/otlphttp/exporter.h"
 
+#include <http_parser.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/un.h>
 
 static const char *const keys[SIGNALS] = {"traces_endpoint", "metrics_endpoint", "logs_endpoint",
@@ -18,12 +20,6 @@ static char *join(const char *a, const char *b, const char *c, const char *d)
     if (text)
         (void)snprintf(text, size, "%s%s%s%s", a, b, c, d);
     return text;
-}
-
-static char *part_of(CURLU *u, CURLUPart part, unsigned flags)
-{
-    char *text = NULL;
-    return curl_url_get(u, part, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
 /* ---- the endpoint ---- */
@@ -55,90 +51,75 @@ static int32_t malformed(const struct route *r, const char *key, sl_error *error
                    key, r->shown);
 }
 
+/* By its rules a tab may stand in a path; here nothing may that ends a line's words. */
+static bool parse(const char *url, struct http_parser_url *parts)
+{
+    for (const char *at = url; *at; at++) {
+        if ((uint8_t)*at <= ' ' || *at == 0x7f)
+            return false;
+    }
+    http_parser_url_init(parts);
+    return http_parser_parse_url(url, strlen(url), 0, parts) == 0 &&
+           (parts->field_set & 1 << UF_SCHEMA) && (parts->field_set & 1 << UF_HOST);
+}
+
 /* By itself: with a path behind it, "http://" has a host. */
 static bool is_url(const char *text)
 {
-    CURLU *u = curl_url();
-    const bool good =
-        u && curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-    curl_url_cleanup(u);
-    return good;
+    struct http_parser_url parts;
+    return parse(text, &parts);
+}
+
+static bool is_scheme(const char *url, const struct http_parser_url *parts, const char *scheme)
+{
+    const size_t n = strlen(scheme);
+    return parts->field_data[UF_SCHEMA].len == n && strncasecmp(url, scheme, n) == 0;
+}
+
+static char *copy_of(const char *url, const struct http_parser_url *parts, unsigned part)
+{
+    return strndup(url + parts->field_data[part].off, parts->field_data[part].len);
+}
+
+static int32_t fill(struct route *r, const char *url, const struct http_parser_url *parts)
+{
+    const bool has_query = parts->field_set & 1 << UF_QUERY;
+    r->host = copy_of(url, parts, UF_HOST);
+    r->port = parts->field_set & 1 << UF_PORT ? copy_of(url, parts, UF_PORT)
+                                              : strdup(r->https ? "443" : "80");
+    char *path = parts->field_set & 1 << UF_PATH ? copy_of(url, parts, UF_PATH) : strdup("/");
+    char *query = has_query ? copy_of(url, parts, UF_QUERY) : NULL;
+    if (r->host && r->port && path && (query || !has_query)) {
+        const bool v6 = strchr(r->host, ':') != NULL;
+        char *host = join(v6 ? "[" : "", r->host, v6 ? "]" : "", "");
+        if (host && parts->field_set & 1 << UF_PORT)
+            r->authority = join(host, ":", r->port, "");
+        else if (host)
+            r->authority = strdup(host);
+        r->target = join(path, query ? "?" : "", query ? query : "", "");
+        free(host);
+    }
+    free(path);
+    free(query);
+    return r->authority && r->target ? SL_OK : SL_ERR_NOMEM;
 }
 
 /* Fills what the request says, and whom it is for. */
-static int32_t take_apart(struct route *r, const char *key, sl_error *error)
+static int32_t take_apart(struct route *r, const char *url, const char *key, sl_error *error)
 {
-    int32_t status = SL_ERR_NOMEM;
-    CURLU *u = curl_url();
-    char *scheme = NULL, *user = NULL, *host = NULL, *port = NULL, *path = NULL, *query = NULL;
-    if (!u)
-        return sl_fail(error, SL_ERR_NOMEM, "no memory for an URL");
-    if (curl_url_set(u, CURLUPART_URL, r->url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-        !(scheme = part_of(u, CURLUPART_SCHEME, 0))) {
-        status = malformed(r, key, error);
-        goto out;
-    }
-    r->https = strcmp(scheme, "https") == 0;
-    user = part_of(u, CURLUPART_USER, 0);
-    if (!r->https && strcmp(scheme, "http") != 0) {
-        status =
-            sl_fail(error, SL_ERR_INVALID,
-                    "%s: \"%s\" does not begin with http://, https:// or unix:", key, r->shown);
-        goto out;
-    }
-    if (user) {
-        status = sl_fail(error, SL_ERR_UNSUPPORTED,
-                         "%s: a user and password in it would be shown with it; give the header "
-                         "\"authorization\", or auth with the extension basicauth",
-                         key);
-        goto out;
-    }
-    host = part_of(u, CURLUPART_HOST, 0);
-    port = part_of(u, CURLUPART_PORT, 0);
-    path = part_of(u, CURLUPART_PATH, 0);
-    query = part_of(u, CURLUPART_QUERY, 0);
-    if (!host || !path)
-        goto out;
-    r->authority = join(host, port ? ":" : "", port ? port : "", "");
-    r->target = join(path, query ? "?" : "", query ? query : "", "");
-    const size_t n = strlen(host);
-    const bool bracketed = n > 2 && host[0] == '[' && host[n - 1] == ']';
-    r->host = bracketed ? strndup(host + 1, n - 2) : strdup(host);
-    r->port = strdup(port ? port : r->https ? "443" : "80");
-    if (r->authority && r->target && r->host && r->port)
-        status = SL_OK;
-out:
-    curl_free(scheme);
-    curl_free(user);
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_free(query);
-    curl_url_cleanup(u);
-    return status;
-}
-
-/* The name that is asked for and that the certificate must have stands in the URL; CONNECT_TO says
- * where that is. */
-static int32_t override_name(struct route *r, sl_bytes name)
-{
-    const bool v6 = strchr(r->host, ':') != NULL;
-    char *url = join("https://", (const char *)name.p, ":", r->port);
-    char *whole = url ? join(url, r->target, "", "") : NULL;
-    char *to = join("::", v6 ? "[" : "", r->host, v6 ? "]:" : ":");
-    char *line = to ? join(to, r->port, "", "") : NULL;
-    if (whole && line)
-        r->connect_to = curl_slist_append(NULL, line);
-    free(url);
-    free(to);
-    free(line);
-    if (!r->connect_to) {
-        free(whole);
-        return SL_ERR_NOMEM;
-    }
-    free(r->url);
-    r->url = whole;
-    return SL_OK;
+    struct http_parser_url parts;
+    if (!parse(url, &parts))
+        return malformed(r, key, error);
+    r->https = is_scheme(url, &parts, "https");
+    if (!r->https && !is_scheme(url, &parts, "http"))
+        return sl_fail(error, SL_ERR_INVALID,
+                       "%s: \"%s\" does not begin with http://, https:// or unix:", key, r->shown);
+    if (parts.field_set & 1 << UF_USERINFO)
+        return sl_fail(error, SL_ERR_UNSUPPORTED,
+                       "%s: a user and password in it would be shown with it; give the header "
+                       "\"authorization\", or auth with the extension basicauth",
+                       key);
+    return fill(r, url, &parts);
 }
 
 int32_t route_make(const struct exporter *e, unsigned signal, struct route *r, sl_error *error)
@@ -157,21 +138,20 @@ int32_t route_make(const struct exporter *e, unsigned signal, struct route *r, s
     if (status != SL_OK)
         return status;
     r->socket_path = socket_path ? strdup(socket_path) : NULL;
-    r->url = socket_path ? join("http://localhost/", paths[signal], "", "")
-             : own.n     ? strdup(endpoint)
-                         : join(endpoint, slash, paths[signal], "");
+    char *url = socket_path ? join("http://localhost/", paths[signal], "", "")
+                : own.n     ? strdup(endpoint)
+                            : join(endpoint, slash, paths[signal], "");
     r->shown = malloc(CLIENT_URL_MAX);
     status = SL_ERR_NOMEM;
-    if (r->url && r->shown && (r->socket_path || !socket_path)) {
-        client_url_text(r->shown, CLIENT_URL_MAX, socket_path ? text : sl_str(r->url));
-        status =
-            socket_path || is_url(endpoint) ? take_apart(r, key, error) : malformed(r, key, error);
+    if (url && r->shown && (r->socket_path || !socket_path)) {
+        client_url_text(r->shown, CLIENT_URL_MAX, socket_path ? text : sl_str(url));
+        status = socket_path || is_url(endpoint) ? take_apart(r, url, key, error)
+                                                 : malformed(r, key, error);
     }
+    free(url);
     if (status == SL_OK && !r->socket_path)
         r->proxy = e->proxy_url.n ? (const char *)e->proxy_url.p
                                   : client_proxy(r->https, r->host, r->port);
-    if (status == SL_OK && r->https && e->tls.server_name_override.n)
-        status = override_name(r, e->tls.server_name_override);
     if (status == SL_ERR_NOMEM)
         (void)sl_fail(error, status, "no memory for an URL");
     if (status != SL_OK)
@@ -181,13 +161,11 @@ int32_t route_make(const struct exporter *e, unsigned signal, struct route *r, s
 
 void route_deinit(struct route *r)
 {
-    free(r->url);
     free(r->shown);
     free(r->host);
     free(r->port);
     free(r->authority);
     free(r->target);
     free(r->socket_path);
-    curl_slist_free_all(r->connect_to);
     *r = (struct route){.shown = NULL};
 }

@@ -1,10 +1,13 @@
 /* Requests of the OTLP/HTTP exporter through libcurl. [blocking], several threads at once, each with
  * a handle of the pool's. */
-#include "exporters/otlphttp/exporter.h"
+#include "exporters/otlphttp/transfer.h"
 
 #include <stdlib.h>
 
-enum { REPLY_FIRST = 4 << 10 };
+enum {
+    REPLY_FIRST = 4 << 10,
+    GATHERED_MAX = 60 << 10 /* curl sends a body below 64 KiB together with the header */
+};
 
 static const int64_t MS = 1000000;
 
@@ -60,10 +63,10 @@ static size_t take_header(char *at, size_t size, size_t n, void *arg)
     if (t->header_bytes > ANSWER_HEADERS_MAX)
         return 0;
     if (line.n > 5 && memcmp(line.p, "HTTP/", 5) == 0) { /* the next of several answers */
-        answer_header(&t->answer, t->client->host, sl_slice(NULL, 0), sl_slice(NULL, 0));
+        answer_header(&t->answer, t->way->client->host, sl_slice(NULL, 0), sl_slice(NULL, 0));
     } else if (colon) {
         const size_t name = (size_t)(colon - line.p);
-        answer_header(&t->answer, t->client->host, sl_slice(line.p, name),
+        answer_header(&t->answer, t->way->client->host, sl_slice(line.p, name),
                       sl_slice(colon + 1, line.n - name - 1));
     }
     return line.n;
@@ -101,7 +104,7 @@ static int is_stopping(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
     (void)b;
     (void)c;
     (void)d;
-    return atomic_load_explicit(&t->client->stopping, memory_order_relaxed);
+    return atomic_load_explicit(&t->way->client->stopping, memory_order_relaxed);
 }
 
 bool transfer_set_callbacks(struct transfer *t)
@@ -127,10 +130,17 @@ bool transfer_set_callbacks(struct transfer *t)
 /* ---- a request ---- */
 
 /* What curl sends: one piece that it takes from memory, or the segments one by one. */
-static int32_t set_body(struct transfer *t, const sl_payload *payload, sl_error *error)
+static int32_t set_body(struct transfer *t, const sl_payload *payload, sl_send *send)
 {
-    sl_bytes whole = sl_slice(NULL, 0);
-    const int32_t status = body_make(&t->body, t->client, payload, &whole, error);
+    const struct client *c = t->way->client;
+    sl_bytes whole = sl_slice(NULL, (size_t)payload->bytes);
+    int32_t status = SL_OK;
+    if (body_is_made(c->exporter))
+        status = body_make(&t->body, c, payload, &whole, send);
+    else if (payload->n_segments == 1)
+        whole = payload->segments[0];
+    else if (payload->bytes <= GATHERED_MAX)
+        status = body_gather(&t->body, payload, &whole);
     if (status != SL_OK)
         return status;
     t->segments = payload->segments;
@@ -146,14 +156,15 @@ static int32_t set_body(struct transfer *t, const sl_payload *payload, sl_error 
 /* What differs between the signals; most requests are of the same one as before. */
 static CURLcode set_route(struct transfer *t, unsigned signal)
 {
-    const struct route *r = &t->client->routes[signal];
-    CURLcode result = curl_easy_setopt(t->curl, CURLOPT_URL, r->url);
+    const struct route *r = &t->way->client->routes[signal];
+    const struct curl_route *to = &t->way->routes[signal];
+    CURLcode result = curl_easy_setopt(t->curl, CURLOPT_URL, to->url);
     if (result == CURLE_OK)
         result = curl_easy_setopt(t->curl, CURLOPT_UNIX_SOCKET_PATH, r->socket_path);
     if (result == CURLE_OK)
         result = curl_easy_setopt(t->curl, CURLOPT_PROXY, r->proxy ? r->proxy : "");
     if (result == CURLE_OK)
-        result = curl_easy_setopt(t->curl, CURLOPT_CONNECT_TO, r->connect_to);
+        result = curl_easy_setopt(t->curl, CURLOPT_CONNECT_TO, to->connect_to);
     t->signal = result == CURLE_OK ? signal : SIGNALS;
     return result;
 }
@@ -161,18 +172,18 @@ static CURLcode set_route(struct transfer *t, unsigned signal)
 /* Those of the config, or a list for this request, which has an authenticator's. */
 static int32_t set_headers(struct transfer *t, unsigned signal, sl_send *send)
 {
-    const struct client *c = t->client;
+    const struct client *c = t->way->client;
     const sl_metadata *auth = NULL;
     if (c->auth) {
         const int32_t status = client_auth_headers(c->auth, &auth, send);
         if (status == SL_OK)
-            t->headers = headers_make(c->exporter, &c->routes[signal], auth);
+            t->headers = curl_headers_make(c->exporter, &c->routes[signal], auth);
         if (auth)
             c->host->table->metadata_unref(c->host, auth);
         if (status != SL_OK)
             return status;
     }
-    struct curl_slist *headers = c->auth ? t->headers : c->headers[signal];
+    struct curl_slist *headers = c->auth ? t->headers : t->way->routes[signal].headers;
     return headers && curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK
                ? SL_OK
                : SL_ERR_NOMEM;
@@ -192,12 +203,12 @@ static int32_t set_request(struct transfer *t, const sl_payload *payload, int64_
     t->error[0] = '\0';
     t->tls_error = (sl_error){.size = sizeof t->tls_error};
     const int32_t status = set_headers(t, signal, send);
-    return status == SL_OK ? set_body(t, payload, &send->error) : status;
+    return status == SL_OK ? set_body(t, payload, send) : status;
 }
 
 static int32_t perform(struct transfer *t, sl_delivery *delivery, sl_send *send)
 {
-    struct client *c = t->client;
+    struct client *c = t->way->client;
     const CURLcode result = curl_easy_perform(t->curl);
     t->answer.http = http_of(t);
     t->answer.body = sl_slice(t->reply, t->reply_n);
@@ -215,8 +226,7 @@ static void explain(const struct client *c, const sl_payload *payload, int32_t s
 {
     const char *why = status == SL_ERR_TIMEOUT    ? "timeout"
                       : status == SL_ERR_SHUTDOWN ? "shutdown"
-                      : status == SL_ERR_NOMEM    ? "no_memory"
-                                                  : "not_encodable";
+                                                  : "no_memory";
     send->why = send->why ? send->why : why;
     if (send->error.text[0])
         return;
@@ -239,20 +249,16 @@ static int32_t time_left(const struct client *c, const sl_send *send, int64_t *l
     return send->deadline_ns && *left <= 0 ? SL_ERR_TIMEOUT : SL_OK;
 }
 
-int32_t exporter_send(void *component, sl_delivery *delivery, sl_send *send)
+int32_t transfer_send(struct curl_way *w, sl_delivery *delivery, sl_send *send)
 {
-    const struct exporter *e = component;
-    struct client *c = e->client;
+    struct client *c = w->client;
     struct transfer *t = NULL;
-    int32_t status = answer_check(c, delivery, send);
-    if (status != SL_OK)
-        return status;
     int64_t left;
     send->why = NULL;
     send->error.text[0] = '\0';
-    status = time_left(c, send, &left);
+    int32_t status = time_left(c, send, &left);
     if (status == SL_OK)
-        status = pool_take(c, left, &t);
+        status = pool_take(w, left, &t);
     if (status == SL_OK)
         status = time_left(c, send, &left);
     if (status == SL_OK)

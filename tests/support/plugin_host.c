@@ -599,8 +599,11 @@ int64_t plugin_host_metric(const struct plugin_host *h, const char *name)
 static int32_t load(const sl_host *h, const char *file, const char *id, const void **table,
                     sl_error *error)
 {
-    const sl_plugin *plugin = of(h)->loadable;
-    *table = plugin ? plugin->interface_of(id) : NULL;
+    *table = NULL;
+    for (size_t i = 0; i < 2 && !*table; i++) {
+        const sl_plugin *plugin = of(h)->loadable[i];
+        *table = plugin ? plugin->interface_of(id) : NULL;
+    }
     return *table ? SL_OK : sl_fail(error, SL_ERR_NOT_FOUND, "no plugin %s", file);
 }
 

@@ -34,7 +34,7 @@ struct plugin_host {
     uint32_t out_full_at; /* forward answers FULL from so many on; 0: never */
     uint32_t live;        /* delivery handles that have not ended */
 
-    const sl_plugin *loadable; /* what sl_plugins loads, whatever the name */
+    const sl_plugin *loadable[2]; /* what sl_plugins loads, by its interface, whatever the name */
     /* the interface of the one other component there is; NULL: none */
     const char *extension_name, *extension_id;
     const void *extension;

@@ -37,7 +37,7 @@ static void open_on(struct fixture *f, int port, uint32_t compression)
 {
     sl_error error = {.size = sizeof error};
     *f = (struct fixture){.h = plugin_host_create(), .type = sluice_plugin.types[0]};
-    f->h->loadable = &sluice_plugin_grpc_loop;
+    f->h->loadable[0] = &sluice_plugin_grpc_loop;
     snprintf(f->endpoint, sizeof f->endpoint, "127.0.0.1:%d", port);
     f->exporter = defaults(f->h, f->endpoint);
     f->exporter.compression = compression;
@@ -55,7 +55,7 @@ static void open_to(struct fixture *f, const char *endpoint, uint32_t balancer,
     static const sl_meta_entry header = {{(const uint8_t *)"X-Test", 6},
                                          {(const uint8_t *)"a value", 7}};
     *f = (struct fixture){.h = plugin_host_create(), .type = sluice_plugin.types[0]};
-    f->h->loadable = &sluice_plugin_grpc_loop;
+    f->h->loadable[0] = &sluice_plugin_grpc_loop;
     f->h->extension_name = "bearertokenauth";
     f->h->extension_id = SL_AUTH_CLIENT;
     f->h->extension = auth;

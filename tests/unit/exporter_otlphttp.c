@@ -1,6 +1,6 @@
 /* The OTLP/HTTP exporter against a scripted server: bytes and headers that arrive, what each answer
- * means, and destinations that misbehave. Each test runs twice: through libcurl, and straight over
- * the HTTP loop. */
+ * means, and destinations that misbehave. Each test runs three times: through libcurl, and over the
+ * HTTP loop with a thread that waits for the answer, and with none. */
 #include "exporters/otlphttp/exporter.h"
 #include "tests/support/http_sink.h"
 #include "tests/support/plugin_host.h"
@@ -18,9 +18,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-extern const sl_plugin sluice_plugin, sluice_plugin_http_loop;
+extern const sl_plugin sluice_plugin, sluice_plugin_http_loop, sluice_plugin_otlphttp_curl;
 
-static bool direct; /* which of the two ways is tested */
+static bool direct, async; /* which of the ways is tested */
 
 static const int64_t S = 1000000000;
 
@@ -39,6 +39,7 @@ static struct exporter defaults(const struct plugin_host *h, const char *endpoin
     return (struct exporter){.base.host = h ? &h->host : NULL,
                              .endpoint = sl_str(endpoint),
                              .compression = COMPRESS_NONE,
+                             .cookies.enabled = !direct, /* which takes libcurl */
                              .write_buffer_size = 524288,
                              .idle_conn_timeout = 90 * S};
 }
@@ -51,7 +52,8 @@ static void open_with(struct fixture *f, int port, const struct exporter *change
     snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%d", port);
     f->exporter = changed ? *changed : defaults(f->h, f->endpoint);
     f->exporter.base.host = &f->h->host;
-    f->h->loadable = &sluice_plugin_http_loop;
+    f->h->loadable[0] = &sluice_plugin_http_loop;
+    f->h->loadable[1] = &sluice_plugin_otlphttp_curl;
     if (!f->exporter.endpoint.n)
         f->exporter.endpoint = sl_str(f->endpoint);
     const sl_meta_entry headers[] = {
@@ -99,7 +101,7 @@ static sl_delivery *delivery(struct fixture *f, uint32_t signal, uint32_t items)
 static int32_t send_until(struct fixture *f, sl_delivery *d, int64_t deadline_ns)
 {
     f->send.deadline_ns = deadline_ns;
-    return (direct ? plugin_host_begin : plugin_host_send)(f->type, &f->exporter, d, &f->send);
+    return (async ? plugin_host_begin : plugin_host_send)(f->type, &f->exporter, d, &f->send);
 }
 
 static int32_t send_one(struct fixture *f, sl_delivery *d)
@@ -240,6 +242,7 @@ static void compressed_bodies(void **state)
         e.compression_params.level = cases[c].level;
         open_sink(&f, &e);
         assert_null(f.type->interface_of(&f.exporter, SL_ASYNC_SEND));
+        assert_int_equal(f.exporter.client->curl == NULL, direct);
         for (int i = 0; i < 2; i++) {
             char plain[100];
             sl_delivery *d = delivery(&f, SL_TRACES, 2);
@@ -272,6 +275,7 @@ static void json_bodies(void **state)
         e.encoding = ENCODE_JSON;
         open_sink(&f, &e);
         assert_null(f.type->interface_of(&f.exporter, SL_ASYNC_SEND));
+        assert_int_equal(f.exporter.client->curl == NULL, direct);
         sl_delivery *d = plugin_host_delivery_of(f.h, SL_TRACES, segments, 2, 2);
         assert_int_equal(plugin_host_send(f.type, &f.exporter, d, &f.send), SL_OK);
         plugin_host_end(f.h, d, SL_FAILED, NULL);
@@ -383,6 +387,9 @@ static void retry_after(void **state)
                  {"1000000000000000000", 3600 * S},
                  {"99999999999999999999999999999999999999999999999999", 3600 * S},
                  {"Sun, 06 Nov 1994 08:49:47 GMT", 10 * S},
+                 {"Sunday, 06-Nov-94 08:49:47 GMT", 10 * S},
+                 {"Sun Nov  6 08:49:47 1994", 10 * S},
+                 {"Sun, 06 Nov 1994 08:49:47 +0000", 0},
                  {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
                  {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
                  {"Sun, 06 Nov 2094 08:49:37 GMT", 3600 * S},
@@ -599,8 +606,8 @@ struct sender {
 static void *send_its_own(void *arg)
 {
     struct sender *s = arg;
-    s->status = (direct ? plugin_host_begin : plugin_host_send)(s->f->type, &s->f->exporter, s->d,
-                                                                &s->send);
+    s->status =
+        (async ? plugin_host_begin : plugin_host_send)(s->f->type, &s->f->exporter, s->d, &s->send);
     return NULL;
 }
 
@@ -933,9 +940,11 @@ static void many_at_once_and_stop(void **state)
     sl_send sends[MANY];
     struct fixture f;
     (void)state;
+    if (!direct)
+        return; /* through curl, threads wait */
     open_sink(&f, NULL);
-    const sl_async_send *async = f.type->interface_of(&f.exporter, SL_ASYNC_SEND);
-    assert_non_null(async);
+    const sl_async_send *sender = f.type->interface_of(&f.exporter, SL_ASYNC_SEND);
+    assert_non_null(sender);
     for (uint32_t i = 0; i < MANY; i++) {
         if (i == MANY / 2) {
             wait_ended(&m, MANY / 2);
@@ -943,7 +952,7 @@ static void many_at_once_and_stop(void **state)
         }
         d[i] = delivery(&f, SL_TRACES, 1);
         sends[i] = (sl_send){.size = sizeof sends[i], .error.size = sizeof sends[i].error};
-        assert_int_equal(async->begin(&f.exporter, d[i], &sends[i], many_ended, &m), SL_OK);
+        assert_int_equal(sender->begin(&f.exporter, d[i], &sends[i], many_ended, &m), SL_OK);
     }
     f.type->stop(&f.exporter);
     wait_ended(&m, MANY);
@@ -952,7 +961,7 @@ static void many_at_once_and_stop(void **state)
         plugin_host_end(f.h, d[i], SL_FAILED, NULL);
     }
     sl_delivery *late = delivery(&f, SL_TRACES, 1);
-    assert_int_equal(async->begin(&f.exporter, late, &sends[0], many_ended, &m), SL_ERR_SHUTDOWN);
+    assert_int_equal(sender->begin(&f.exporter, late, &sends[0], many_ended, &m), SL_ERR_SHUTDOWN);
     plugin_host_end(f.h, late, SL_FAILED, NULL);
     close_exporter(&f);
 }
@@ -991,6 +1000,7 @@ static void refused_midway(void **state)
 static int32_t prepare(struct exporter e, sl_error *error)
 {
     struct plugin_host *h = plugin_host_create();
+    h->loadable[1] = &sluice_plugin_otlphttp_curl;
     e.base.host = &h->host;
     *error = (sl_error){.size = sizeof *error};
     const int32_t status = sluice_plugin.types[0]->prepare(&e, error);
@@ -1096,7 +1106,9 @@ int main(void)
         cmocka_unit_test(compressed_answers),
         cmocka_unit_test(what_is_missing_is_refused),
     };
-    const int failed = cmocka_run_group_tests_name("through libcurl", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("through libcurl", tests, NULL, NULL);
     direct = true;
-    return failed + cmocka_run_group_tests_name("straight", tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("over the loop, waiting", tests, NULL, NULL);
+    async = true;
+    return failed + cmocka_run_group_tests_name("over the loop", tests, NULL, NULL);
 }
