@@ -65,7 +65,10 @@ struct service_config {
     uint32_t n_pipelines;
     struct service_logs logs;
     struct service_metrics metrics;
-    const sl_raw *resource;      /* service.telemetry.resource: a map, or NULL; null removes */
+    struct service_attribute {
+        const char *name, *value; /* value NULL: takes a default away */
+    } * resource;                 /* of service.telemetry.resource; each name once */
+    uint32_t n_resource;
     uint64_t memory_limit;       /* bytes; 0: the host decides */
     int64_t shutdown_timeout_ns; /* 30 s where nothing else is said */
     struct config_arena arena;   /* of everything here */

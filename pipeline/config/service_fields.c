@@ -59,10 +59,15 @@ static const sl_struct prometheus_struct = {sizeof(struct service_prometheus), 0
 static const sl_field pull_exporter_fields[] = {
     {.key = "prometheus",
      .kind = SL_FIELD_STRUCT,
-     .flags = SL_REQUIRED,
      .offset = offsetof(struct service_reader, pull.exporter.prometheus),
      .present = offsetof(struct service_reader, pull.exporter.prometheus_present) + 1,
      .help = "The Prometheus endpoint.",
+     .of = &prometheus_struct},
+    {.key = "prometheus/development",
+     .kind = SL_FIELD_STRUCT,
+     .offset = offsetof(struct service_reader, pull.exporter.development),
+     .present = offsetof(struct service_reader, pull.exporter.development_present) + 1,
+     .help = "The same, by the name that the Collector has for it today.",
      .of = &prometheus_struct},
     SL_END};
 static const sl_struct pull_exporter_struct = {sizeof(struct service_reader), 0,
@@ -124,7 +129,9 @@ static const sl_field telemetry_fields[] = {
     {.key = "resource",
      .kind = SL_FIELD_RAW,
      .offset = offsetof(struct service_settings, telemetry.resource),
-     .help = "Attributes of the process itself; null takes one away."},
+     .help =
+         "Attributes of the process itself, as a map in which null takes one away, or as a list "
+         "`attributes` of names and values."},
     SL_IGNORE("traces", NO_OWN_EXPORT),
     SL_END};
 static const sl_struct telemetry_struct = {sizeof(struct service_settings), 0, telemetry_fields};
@@ -222,7 +229,13 @@ static void settle_readers(struct service_config *s, const sl_list *readers,
         if (served++)
             diagnostics_add(d, CONFIG_ERROR, at->at,
                             "a second \"pull\" reader: Sluice serves one Prometheus endpoint");
-        const struct service_prometheus *p = &r->pull.exporter.prometheus;
+        if (r->pull.exporter.prometheus_present == r->pull.exporter.development_present)
+            diagnostics_add(d, CONFIG_ERROR, at->at,
+                            "a \"pull\" reader wants one exporter: \"prometheus\", or "
+                            "\"prometheus/development\"");
+        const struct service_prometheus *p = r->pull.exporter.development_present
+                                                 ? &r->pull.exporter.development
+                                                 : &r->pull.exporter.prometheus;
         s->metrics.enabled = 1;
         s->metrics.host = p->host;
         s->metrics.port = p->port;
@@ -243,7 +256,8 @@ void service_settle(struct service_config *s, const struct service_settings *bou
     s->logs = bound->telemetry.logs;
     if (s->logs.level > SERVICE_FATAL)
         s->logs.level = SERVICE_FATAL;
-    s->resource = bound->telemetry.resource;
+    static const char *const resource_path[] = {"telemetry", "resource", NULL};
+    service_settle_resource(s, config_at(service, resource_path), d);
     s->memory_limit = bound->memory.limit;
     s->shutdown_timeout_ns = bound->shutdown.timeout;
     s->metrics = (struct service_metrics){.level = bound->telemetry.metrics.level,

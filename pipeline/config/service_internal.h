@@ -13,8 +13,8 @@ struct service_prometheus {
 struct service_reader {
     struct {
         struct {
-            struct service_prometheus prometheus;
-            uint8_t prometheus_present;
+            struct service_prometheus prometheus, development;
+            uint8_t prometheus_present, development_present;
         } exporter;
     } pull;
     uint8_t pull_present;
@@ -33,7 +33,7 @@ struct service_settings {
             uint8_t readers_present;
             sl_bytes address;
         } metrics;
-        const sl_raw *resource;
+        const sl_raw *resource; /* read by service_settle_resource */
     } telemetry;
     struct {
         uint64_t limit;
@@ -52,5 +52,8 @@ struct service_pipeline_settings {
 /* Fills s->metrics, s->logs and the like from what was bound. */
 void service_settle(struct service_config *s, const struct service_settings *bound,
                     const struct config_node *service, struct config_diagnostics *d);
+/* Fills s->resource; `resource` may be NULL. */
+void service_settle_resource(struct service_config *s, const struct config_node *resource,
+                             struct config_diagnostics *d);
 
 #endif

@@ -104,7 +104,8 @@ static void make_instance_id(char out[40])
 }
 
 /* The defaults, changed by service.telemetry.resource; a null there takes one away. */
-static void make_resource(struct metrics_page *p, const sl_raw *changes)
+static void make_resource(struct metrics_page *p, const struct service_attribute *changes,
+                          uint32_t n_changes)
 {
     uint32_t n = 0;
     const struct metric_label defaults[] = {{"service.name", "sluice"},
@@ -112,15 +113,14 @@ static void make_resource(struct metrics_page *p, const sl_raw *changes)
                                             {"service.instance.id", p->instance_id}};
     for (uint32_t i = 0; i < 3; i++) {
         bool changed = false;
-        for (uint32_t k = 0; changes && k < changes->n; k++)
-            changed |= sl_eq(changes->children[k].key, sl_str(defaults[i].key));
+        for (uint32_t k = 0; k < n_changes; k++)
+            changed |= !strcmp(changes[k].name, defaults[i].key);
         if (!changed)
             p->resource[n++] = defaults[i];
     }
-    for (uint32_t k = 0; changes && k < changes->n && n < RESOURCE_MAX; k++)
-        if (changes->children[k].kind == 1)
-            p->resource[n++] = (struct metric_label){(const char *)changes->children[k].key.p,
-                                                     (const char *)changes->children[k].text.p};
+    for (uint32_t k = 0; k < n_changes && n < RESOURCE_MAX; k++)
+        if (changes[k].value)
+            p->resource[n++] = (struct metric_label){changes[k].name, changes[k].value};
     p->options.resource = p->resource;
     p->options.n_resource = n;
 }
@@ -131,7 +131,7 @@ static void take_options(struct metrics_page *p, const struct service_config *s)
     p->options.units = !s->metrics.without_units;
     p->options.type_suffix = !s->metrics.without_type_suffix;
     p->options.scope = !s->metrics.without_scope_info;
-    make_resource(p, s->resource);
+    make_resource(p, s->resource, s->n_resource);
     pthread_mutex_unlock(&p->mutex);
 }
 

@@ -96,7 +96,7 @@ static void has_the_collector_s_defaults(void **state)
     assert_int_equal(v.s.metrics.without_units, 1);
     assert_true(v.s.memory_limit == 0);
     assert_int_equal(v.s.shutdown_timeout_ns, 30000000000);
-    assert_null(v.s.resource);
+    assert_int_equal(v.s.n_resource, 0);
     unserve(&v);
 }
 
@@ -124,8 +124,10 @@ static void reads_telemetry(void **state)
     assert_int_equal(v.s.metrics.port, 9999);
     assert_int_equal(v.s.metrics.without_units, 0);
     assert_int_equal(v.s.metrics.without_scope_info, 1);
-    assert_int_equal(v.s.resource->n, 2);
-    assert_int_equal(v.s.resource->children[1].kind, 0);
+    assert_int_equal(v.s.n_resource, 2);
+    assert_string_equal(v.s.resource[0].name, "service.name");
+    assert_string_equal(v.s.resource[0].value, "x");
+    assert_null(v.s.resource[1].value);
     assert_true(v.s.memory_limit == 512u << 20);
     assert_int_equal(v.s.shutdown_timeout_ns, 5000000000);
     unserve(&v);
@@ -141,6 +143,22 @@ static void reads_telemetry(void **state)
     assert_int_equal(v.s.metrics.port, 77);
     assert_said(&v.l, "warning: \"telemetry.metrics.address\" of service is deprecated");
     assert_said(&v.l, "note: \"telemetry.traces\" of service has no effect in Sluice");
+    unserve(&v);
+    v = serve(PIPELINE
+              ", telemetry: {metrics: {readers: [{pull: {exporter: {prometheus/development: {port: "
+              "7}}}}]},\n"
+              "  resource: {a: 1, attributes: [{name: team, value: x}, {name: a, value: 2}],\n"
+              "   detection/development: {detectors: [host: ]}, schema_url: y}}}\n");
+    assert_int_equal(v.status, SL_OK);
+    assert_int_equal(v.s.metrics.port, 7);
+    assert_int_equal(v.s.n_resource, 2);
+    assert_string_equal(v.s.resource[0].name, "a");
+    assert_string_equal(v.s.resource[0].value, "2");
+    assert_string_equal(v.s.resource[1].name, "team");
+    assert_string_equal(v.s.resource[1].value, "x");
+    assert_said(&v.l,
+                "note: \"telemetry.resource.detection/development\" of service has no effect");
+    assert_said(&v.l, "note: \"telemetry.resource.schema_url\" of service has no effect");
     unserve(&v);
     v = serve(PIPELINE ", telemetry: {metrics: {readers: [{periodic: {x: 1}}, {pull: {exporter: "
                        "{prometheus: }}}]}}}\n");
@@ -221,6 +239,16 @@ static void refuses_with_a_place(void **state)
          "a second \"pull\" reader"},
         {PIPELINE ", telemetry: {metrics: {readers: [{pull: }]}}}",
          "missing key \"exporter\" in \"telemetry.metrics.readers[0].pull\" of service"},
+        {PIPELINE ", telemetry: {metrics: {readers: [{pull: {exporter: {}}}]}}}",
+         "a \"pull\" reader wants one exporter"},
+        {PIPELINE ", telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: , "
+                  "prometheus/development: }}}]}}}",
+         "a \"pull\" reader wants one exporter"},
+        {PIPELINE ", telemetry: {resource: [a]}}", "of service wants a map, found a list"},
+        {PIPELINE ", telemetry: {resource: {a: [b]}}}",
+         "the attribute \"a\" of service.telemetry.resource wants one value, found a list"},
+        {PIPELINE ", telemetry: {resource: {attributes: [{name: a}]}}}",
+         "wants a \"name\" and a \"value\""},
         {PIPELINE ", telemetry: {logs: {levl: debug}}}",
          "unknown key \"levl\" in \"telemetry.logs\" of service (nearest: \"level\")"},
         {PIPELINE ", shutdown: {timeout: -1s}}", "must be between 0s and 24h, found \"-1s\""},
