@@ -931,7 +931,10 @@ enum sl_type_flag {
     SL_QUEUE = 8,          /* exporter: takes the key sending_queue */
     SL_RETRY = 16,         /* exporter: takes the key retry_on_failure */
     SL_TIMEOUT = 32,       /* exporter: takes the key timeout (see sl_type.timeout_ns) */
-    SL_ANY_ENCODING = 64 /* can take payloads that are not OTLP; else a codec decodes them first */
+    SL_ANY_ENCODING = 64, /* can take payloads that are not OTLP; else a codec decodes them first */
+    SL_INERT =
+        128 /* extension: known from the OpenTelemetry Collector, and does nothing here; `help`
+                      says why. The host tells the operator */
 };
 
 enum sl_stability {

@@ -67,6 +67,8 @@ static void describe_as_text(const struct plugin_file *file, const sl_type *type
         print_signals("gives: ", type->signals_out ? type->signals_out : type->signals);
     (void)printf("stability: %s\nplugin: %s, version %s\n", stability_name(type->stability),
                  file->path, version);
+    if (type->flags & SL_INERT)
+        (void)printf("has no effect in Sluice\n");
     if (type->help)
         (void)printf("\n%s\n", type->help);
     (void)printf("\nKeys:\n");
@@ -88,7 +90,8 @@ static void describe_as_markdown(const sl_type *type, const sl_field *fields)
         if (type->kind == SL_KIND_connector)
             print_signals("- gives: ", type->signals_out ? type->signals_out : type->signals);
     }
-    (void)printf("- stability: %s\n\n## Keys\n\n", stability_name(type->stability));
+    (void)printf("- stability: %s\n%s\n## Keys\n\n", stability_name(type->stability),
+                 type->flags & SL_INERT ? "- has no effect in Sluice\n" : "");
     if (fields->key)
         (void)describe_markdown(stdout, fields);
     else

@@ -106,6 +106,9 @@ struct component *component_create(struct graph *g, struct runtime *r, const sl_
     c->state = COMPONENT_CREATED;
     if (type->prepare && type->prepare(c->self, &error) != SL_OK)
         goto refused;
+    if (type->flags & SL_INERT)
+        diagnostics_add(d, CONFIG_NOTE, sc->at, "%s \"%s\" has no effect in Sluice: %s",
+                        service_kind_name(c->kind), c->id, type->help);
     return c;
 
 refused:
@@ -125,6 +128,11 @@ int32_t component_start(struct component *c, sl_error *error)
         return sl_fail(error, status, "%s \"%s\": %s", service_kind_name(c->kind), c->id,
                        own.text[0] ? own.text : "cannot start");
     c->state = COMPONENT_RUNNING;
+    if (c->type->flags & SL_INERT) {
+        const sl_log_field why = log_text("reason", c->type->help);
+        log_write(c->runtime->log, SL_LOG_INFO, sl_str("The component has no effect in Sluice"),
+                  (struct log_fields){c->log_fields, 2}, (struct log_fields){&why, 1});
+    }
     return SL_OK;
 }
 

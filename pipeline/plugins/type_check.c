@@ -12,7 +12,8 @@ enum {
 };
 
 static const uint32_t known_flags =
-    SL_TRACE_AFFINITY | SL_HOLDS | SL_MUTATES | SL_QUEUE | SL_RETRY | SL_TIMEOUT | SL_ANY_ENCODING;
+    SL_TRACE_AFFINITY | SL_HOLDS | SL_MUTATES | SL_QUEUE | SL_RETRY | SL_TIMEOUT | SL_ANY_ENCODING |
+    SL_INERT;
 static const uint32_t known_field_flags =
     SL_REQUIRED | SL_SECRET | SL_RELOADABLE | SL_IGNORED | SL_DEPRECATED | SL_INLINE | SL_BOUNDED;
 
@@ -245,6 +246,9 @@ static int32_t check_type(sl_type *type, sl_error *error)
     if (type->flags & ~known_flags)
         return sl_fail(error, SL_ERR_UNSUPPORTED, "flags are 0x%x; this Sluice does not know 0x%x",
                        type->flags, type->flags & ~known_flags);
+    if ((type->flags & SL_INERT) && (type->kind != SL_KIND_extension || !type->help))
+        return sl_fail(error, SL_ERR_INVALID,
+                       "SL_INERT is for extensions, whose help says why they do nothing");
     if (type->stability > SL_STABILITY_DEPRECATED)
         return sl_fail(error, SL_ERR_INVALID, "stability is %u; known are %u to %u",
                        type->stability, SL_DEVELOPMENT, SL_STABILITY_DEPRECATED);

@@ -131,6 +131,15 @@ class Validate(CommandLine):
         self.assertNotIn("read_buffer_size", self.run_("print-config", "--config", self.file(
             "config.yaml"), "--validate").stderr)
 
+    def test_an_extension_without_effect_is_said(self):
+        text = (MINIMAL + "  extensions: [pprof]\n"
+                "extensions:\n  pprof: {endpoint: 'localhost:1777', block_profile_fraction: 3}\n")
+        done = self.run_("validate", "--config", self.write(text))
+        self.assertEqual(len(re.findall("note: ", done.stderr)), 1, done.stderr)
+        self.assertRegex(done.stderr, r':\d+:\d+: note: extension "pprof" has no effect in Sluice: In the Collector')
+        done = self.run_("validate", "--config", self.write(text.replace("fraction: 3", "fraction: x")), code=1)
+        self.assertIn("block_profile_fraction", done.stderr)
+
     def test_what_is_not_supported_is_refused(self):
         for addition in ("sending_queue: {storage: file_storage}", "middlewares: [{id: limit}]",
                          "compression: snappy"):

@@ -148,7 +148,8 @@ class Reference(unittest.TestCase):
             with self.subTest(path.relative_to(ROOT)):
                 done = command("validate", "--config", path)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertNotRegex(done.stderr, r"\b(error|warning|note):")
+                notes = r"(error|warning|note): (?!extension .* has no effect)"
+                self.assertNotRegex(done.stderr, r"\b" + notes)
 
     def test_the_pages_are_up_to_date(self):
         done = subprocess.run([sys.executable, ROOT / "scripts" / "config-docs", "--build", BUILD, "--check"],

@@ -103,6 +103,7 @@ static void test_types(void **state)
     expect_type(CHANGED(kind = 7), "type ?:test: kind is 7");
     expect_type(CHANGED(flags = 1u << 31), "type processor:test: flags are 0x80000000");
     expect_type(CHANGED(flags = SL_TRACE_AFFINITY | SL_ANY_ENCODING), NULL);
+    expect_type(CHANGED(flags = SL_INERT), "SL_INERT is for extensions");
     expect_type(CHANGED(stability = 6), "stability is 6");
     expect_type(CHANGED(signals = 0), "signals is 0");
     expect_type(CHANGED(timeout_ns = -1), "timeout_ns is -1");
@@ -122,6 +123,10 @@ static void test_types(void **state)
     type.kind = SL_KIND_extension;
     type.signals = 0;
     type.process = NULL;
+    expect_type(type, NULL);
+    type.flags = SL_INERT;
+    expect_type(type, "whose help says why");
+    type.help = "It needs what is not here.";
     expect_type(type, NULL);
 
     /* What lies beyond the plugin's size is not looked at; defaults are filled in. */
