@@ -2,6 +2,7 @@
  * what was planned. */
 #include "pipeline/graph/describe.h"
 #include "pipeline/graph/build.h"
+#include "pipeline/graph/sink.h"
 #include <stdlib.h>
 
 static bool feeds(const struct component *c, const struct pipeline *p)
@@ -84,6 +85,29 @@ static void describe_flow(const struct graph *g, const struct pipeline *p, bool 
     (void)fputc('\n', out);
 }
 
+static bool is_queued(const struct component *c)
+{
+    return (c->type->flags & SL_QUEUE) && !c->exporter->sending_queue.wait_for_result;
+}
+
+/* Senders wait for the slowest branch: one exporter's wait_for_result reaches those beside it, too. */
+static void describe_waits(const struct pipeline *p, bool delivered, int width, FILE *out)
+{
+    bool others = false;
+    for (uint32_t i = 0; i < p->n_exporters; i++)
+        others |= is_queued(p->exporters[i]);
+    if (!delivered || !others)
+        return;
+    const char *comma = "";
+    (void)fprintf(
+        out, "waits for all %-*s  an exporter that waits for results makes senders wait also for: ",
+        width, p->id);
+    for (uint32_t i = 0; i < p->n_exporters; i++)
+        if (is_queued(p->exporters[i]))
+            put_list(out, &comma, p->exporters[i]->id);
+    (void)fputc('\n', out);
+}
+
 /* Where what has been acknowledged may rest. */
 static void describe_loss(const struct pipeline *p, bool delivered, int width, FILE *out)
 {
@@ -116,6 +140,8 @@ void graph_describe(const struct graph *g, FILE *out)
     }
     for (uint32_t i = 0; i < g->n_pipelines; i++)
         describe_flow(g, g->order[i], ends[i], width, out);
+    for (uint32_t i = 0; i < g->n_pipelines; i++)
+        describe_waits(g->order[i], ends[i], width, out);
     for (uint32_t i = 0; i < g->n_pipelines; i++)
         describe_loss(g->order[i], ends[i], width, out);
     free(ends);

@@ -204,6 +204,20 @@ class Sources(CommandLine):
             "no journal logs/x         a crash loses nothing that was acknowledged"])
         self.assertIn('"batch/unused" is defined but not used', done.stderr)
 
+    def test_the_plan_says_whom_senders_wait_for(self):
+        done = self.run_("validate", "--config", self.write(
+            "receivers: {otlp: {protocols: {http: }}}\n"
+            "exporters: {file: {path: x}, otlphttp/a: {endpoint: 'http://localhost:1', sending_queue: "
+            "{wait_for_result: true}}, otlphttp/b: {endpoint: 'http://localhost:2'}}\n"
+            "service:\n  pipelines:\n"
+            "    traces: {receivers: [otlp], exporters: [file, otlphttp/a, otlphttp/b]}\n"
+            "    traces/beside: {receivers: [otlp], exporters: [otlphttp/b]}\n"
+            "    logs: {receivers: [otlp], exporters: [otlphttp/a]}\n"))
+        also = "an exporter that waits for results makes senders wait also for: otlphttp/b"
+        self.assertEqual([line for line in done.stdout.splitlines() if line.startswith("waits for all")], [
+            "waits for all traces         " + also,
+            "waits for all traces/beside  " + also])
+
     def test_substitution(self):
         part = self.write("timeout: 3s\nsend_batch_size: 5\n", "part.yaml")
         text = MINIMAL.replace("exporters:\n  nop:", (
