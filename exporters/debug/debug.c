@@ -154,8 +154,8 @@ static void show(struct printer *p, const sl_payload *payload, const sl_view *vi
     sl_log_field counts[3];
     char numbers[3][12];
     const uint32_t n = count_fields(payload, counts, numbers);
-    if (e->use_internal_logger && h->table->log_enabled(h, SL_LOG_INFO))
-        h->table->log(h, SL_LOG_INFO, sl_str(name), counts, n);
+    if (e->use_internal_logger && sl_log_enabled(h, SL_LOG_INFO))
+        sl_log_with(h, SL_LOG_INFO, name, counts, n);
     struct text t = {.powers = &p->powers};
     if ((e->use_internal_logger && !view) ||
         json_out_init(&t.out, UINT64_MAX, write_outputs, p) != SL_OK)

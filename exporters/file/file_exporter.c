@@ -58,8 +58,7 @@ static int32_t send_whole(struct exporter *e, sl_delivery *d, sl_send *send)
                         .bytes = payload->bytes};
     sl_bytes whole;
     if (!(payload->flags & SL_PAYLOAD_ALIGNED)) { /* such as what was split */
-        const int32_t status =
-            sl_host_of(e)->table->payload_flatten(sl_host_of(e), payload, &whole);
+        const int32_t status = sl_payload_flatten(sl_host_of(e), payload, &whole);
         if (status != SL_OK)
             return status;
         r.segments = &whole;

@@ -128,8 +128,7 @@ static int32_t take_over(struct output *o, const struct stat *st, sl_error *erro
 {
     const struct exporter *e = o->exporter;
     sl_error why = {.size = sizeof why};
-    int32_t status =
-        lock_take(&o->lock, o->fd, st, sl_host_of(e)->table->name(sl_host_of(e)), &why);
+    int32_t status = lock_take(&o->lock, o->fd, st, sl_name(sl_host_of(e)), &why);
     if (status == SL_ERR_UNAVAILABLE)
         o->opened = true; /* it goes on where its forerunner ends: nothing is emptied in a reload */
     if (status != SL_OK)

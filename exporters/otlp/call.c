@@ -128,7 +128,7 @@ static int32_t add_credentials(struct call *call, sl_send *send)
         }
     }
     if (auth)
-        c->host->table->metadata_unref(c->host, auth);
+        sl_metadata_unref(c->host, auth);
     return status;
 }
 

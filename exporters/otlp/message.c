@@ -26,7 +26,7 @@ static void hold_release(void *arg)
     if (atomic_fetch_sub(&h->slices, 1) != 1)
         return;
     struct client *c = h->client;
-    c->host->table->payload_unref(c->host, h->payload);
+    sl_payload_unref(c->host, h->payload);
     free(h);
     pthread_mutex_lock(&c->mutex);
     if (--c->held == 0)
@@ -56,7 +56,7 @@ static int32_t plain(struct client *c, const sl_payload *payload, grpc_byte_buff
     h->payload = payload;
     /* one reference of ours until all slices are made */
     atomic_store_explicit(&h->slices, payload->n_segments + 1, memory_order_release);
-    c->host->table->payload_ref(c->host, payload);
+    sl_payload_ref(c->host, payload);
     pthread_mutex_lock(&c->mutex);
     c->held++;
     pthread_mutex_unlock(&c->mutex);

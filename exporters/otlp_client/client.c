@@ -179,7 +179,7 @@ void client_settle_success(const sl_host *host, struct client_notices *notices,
     (void)snprintf(line, sizeof line, "the destination rejected %u of %u items: %s", n,
                    delivery->unclaimed, text[0] ? text : "it does not say why");
     notice(host, notices, line);
-    (void)host->table->settle_some(host, delivery, n, SL_REJECTED, "partial_success");
+    (void)sl_settle_some(host, delivery, n, SL_REJECTED, "partial_success");
 }
 
 int64_t client_retry_after(int64_t ns)

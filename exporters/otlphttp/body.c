@@ -68,7 +68,7 @@ static int32_t make_json(struct body *b, const struct client *c, const sl_payloa
     if (!schema)
         return sl_fail(error, SL_ERR_UNSUPPORTED, "this signal cannot be written as JSON");
     if (!(payload->flags & SL_PAYLOAD_ALIGNED)) { /* such as what was split */
-        status = c->host->table->payload_flatten(c->host, payload, &whole);
+        status = sl_payload_flatten(c->host, payload, &whole);
         segments = &whole;
         n = 1;
     }

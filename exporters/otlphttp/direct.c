@@ -196,7 +196,7 @@ static int32_t make_own_head(struct attempt *a, uint64_t bytes, sl_bytes *head)
     if (status == SL_OK)
         start = head_make(c->exporter, &c->routes[a->signal], auth);
     if (auth)
-        c->host->table->metadata_unref(c->host, auth);
+        sl_metadata_unref(c->host, auth);
     if (status != SL_OK)
         return status;
     const size_t room = start ? strlen(start) + LENGTH_ROOM : 0;

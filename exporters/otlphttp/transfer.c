@@ -179,7 +179,7 @@ static int32_t set_headers(struct transfer *t, unsigned signal, sl_send *send)
         if (status == SL_OK)
             t->headers = curl_headers_make(c->exporter, &c->routes[signal], auth);
         if (auth)
-            c->host->table->metadata_unref(c->host, auth);
+            sl_metadata_unref(c->host, auth);
         if (status != SL_OK)
             return status;
     }

@@ -90,7 +90,7 @@ static int32_t client_headers(void *self, const sl_metadata **out, sl_error *err
     if (refresh(b, &file_error) != SL_OK)
         sl_log(h, SL_LOG_ERROR, "%s; the credentials read before stay in use", file_error.text);
     const sl_meta_entry entry = {sl_str("authorization"), sl_str(b->client.value)};
-    *out = h->table->metadata_make(h, NULL, &entry, 1);
+    *out = sl_metadata_make(h, NULL, &entry, 1);
     pthread_mutex_unlock(&b->mutex);
     return *out ? SL_OK : sl_fail(error, SL_ERR_NOMEM, "no memory for the credentials");
 }

@@ -234,7 +234,7 @@ static int32_t authenticate(void *self, const sl_meta_entry *headers, uint32_t n
         status = check(b, &c, error);
     if (status == SL_OK) {
         const sl_meta_entry entry = {sl_str("auth.username"), c.name};
-        *identity = h->table->metadata_make(h, NULL, &entry, 1);
+        *identity = sl_metadata_make(h, NULL, &entry, 1);
         if (!*identity)
             status = sl_fail(error, SL_ERR_NOMEM, "no memory for who it is; try again");
     }

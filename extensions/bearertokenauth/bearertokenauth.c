@@ -185,7 +185,7 @@ static int32_t client_headers(void *self, const sl_metadata **out, sl_error *err
     pthread_mutex_unlock(&b->mutex);
     if (value) {
         const sl_meta_entry entry = {sl_str(b->header_lower), sl_slice(value, used)};
-        *out = h->table->metadata_make(h, NULL, &entry, 1);
+        *out = sl_metadata_make(h, NULL, &entry, 1);
         secret_free((char *)value, used);
     }
     return *out ? SL_OK : sl_fail(error, SL_ERR_NOMEM, "no memory for the token");

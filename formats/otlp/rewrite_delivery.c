@@ -36,8 +36,8 @@ static bool grow(sl_writer *out, size_t more)
                                (out->used ? room + room / 8 : SPARE) + more};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         uint8_t *at = NULL;
-        const int32_t status = w->fresh ? h->table->payload_grow(h, w->fresh, wanted[i], &at)
-                                        : h->table->payload_open(h, wanted[i], &w->fresh, &at);
+        const int32_t status = w->fresh ? sl_payload_grow(h, w->fresh, wanted[i], &at)
+                                        : sl_payload_open(h, wanted[i], &w->fresh, &at);
         if (status == SL_OK) {
             out->at = at;
             out->room = (size_t)wanted[i];
@@ -78,7 +78,7 @@ static int32_t close_fresh(struct otlp_delivery_rewriter *w, const sl_payload *f
     if (!make_room((void **)&w->segments, &w->segments_room, r->n, sizeof *w->segments)) {
         return SL_ERR_NOMEM;
     }
-    if (!w->fresh && w->host->table->payload_open(w->host, 1, &w->fresh, &at) != SL_OK) {
+    if (!w->fresh && sl_payload_open(w->host, 1, &w->fresh, &at) != SL_OK) {
         return SL_ERR_NOMEM; /* all that is left is referenced */
     }
     for (uint32_t i = 0; i < r->n; i++) {
@@ -120,7 +120,7 @@ static int32_t run(struct otlp_delivery_rewriter *w, sl_delivery *d,
     uint32_t n = p->n_segments;
     sl_bytes flat;
     if (!(p->flags & SL_PAYLOAD_ALIGNED)) {
-        const int32_t status = w->host->table->payload_flatten(w->host, p, &flat);
+        const int32_t status = sl_payload_flatten(w->host, p, &flat);
         if (status != SL_OK) {
             return status;
         }
@@ -158,11 +158,11 @@ int32_t otlp_rewrite_delivery(struct otlp_delivery_rewriter *w, sl_delivery *d,
         }
         if (status == SL_OK) {
             learn(w, from->bytes);
-            status = h->table->derive(h, w->pieces, n_pieces, SL_ITEMWISE, w->fresh, NULL, &child);
+            status = sl_derive_with(h, w->pieces, n_pieces, SL_ITEMWISE, w->fresh, NULL, &child);
         }
     }
     if (!child && w->fresh) {
-        h->table->payload_unref(h, w->fresh);
+        sl_payload_unref(h, w->fresh);
     }
     if (status != SL_OK) {
         return status;

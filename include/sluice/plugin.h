@@ -339,8 +339,10 @@ struct sl_host_table {
     /* [any] An optional interface of the host, or NULL. Lives as long as the component. */
     const void *(*interface_of_host)(const sl_host *, const char *id);
     /* [control, lane] An interface of another component, by its config name ("basicauth/prod"), or
-     * NULL. Extensions are made before all others: theirs are there from `prepare` on. It is valid as
-     * long as the caller: where a reload changes what was found, it makes the caller anew. */
+     * NULL. Where several kinds have the name, the first is taken that has the interface: of the
+     * extension, the connector, the exporter, the processor, the receiver. Extensions are made before
+     * all others: theirs are there from `prepare` on. It is valid as long as the caller: where a
+     * reload changes what was found, it makes the caller anew. */
     const void *(*interface_of_component)(const sl_host *, const char *name, const char *id);
     /* [any] Memory that is accounted to the component; NULL when there is none. Aligned to 16. */
     void *(*allocate)(const sl_host *, size_t n);
@@ -417,7 +419,8 @@ struct sl_host_table {
 
     /* [any] Runs `work` [blocking], then `done` (may be NULL): on the lane for an instance's host,
      * else [any]. Both have run before the instance's `close`, or the component's `destroy`, is
-     * called: while `stop` runs, they may. After any status but SL_OK neither will. */
+     * called: while `stop` runs, they may. After any status but SL_OK neither will.
+     * SL_ERR_SHUTDOWN: the instance is closed, or `stop` has returned. */
     int32_t (*blocking)(const sl_host *, void (*work)(void *), void (*done)(void *), void *arg);
 };
 
@@ -445,6 +448,10 @@ static inline int64_t sl_wall_clock(const sl_host *h)
 {
     return h->table->wall_clock(h);
 }
+static inline const char *sl_name(const sl_host *h)
+{
+    return h->table->name(h);
+}
 static inline void sl_report(const sl_host *h, int32_t component_status, const char *text)
 {
     h->table->status(h, component_status, text);
@@ -461,6 +468,57 @@ static inline void sl_log(const sl_host *h, int32_t level, const char *format, .
         va_end(args);
         h->table->log(h, level, sl_str(text), NULL, 0);
     }
+}
+/* The same with fields; `text` is constant, so that lines of one kind are counted together. */
+static inline void sl_log_with(const sl_host *h, int32_t level, const char *text,
+                               const sl_log_field *fields, uint32_t n)
+{
+    h->table->log(h, level, sl_str(text), fields, n);
+}
+static inline bool sl_log_enabled(const sl_host *h, int32_t level)
+{
+    return h->table->log_enabled(h, level);
+}
+static inline int32_t sl_payload_open(const sl_host *h, uint64_t capacity, sl_payload **p,
+                                      uint8_t **at)
+{
+    return h->table->payload_open(h, capacity, p, at);
+}
+static inline int32_t sl_payload_grow(const sl_host *h, sl_payload *p, uint64_t capacity,
+                                      uint8_t **at)
+{
+    return h->table->payload_grow(h, p, capacity, at);
+}
+static inline int32_t sl_payload_close(const sl_host *h, sl_payload *p, uint64_t used,
+                                       uint32_t signal, const char *encoding, uint32_t items,
+                                       sl_error *error)
+{
+    return h->table->payload_close(h, p, used, signal, encoding, items, error);
+}
+static inline void sl_payload_ref(const sl_host *h, const sl_payload *p)
+{
+    h->table->payload_ref(h, p);
+}
+static inline void sl_payload_unref(const sl_host *h, const sl_payload *p)
+{
+    h->table->payload_unref(h, p);
+}
+static inline int32_t sl_payload_flatten(const sl_host *h, const sl_payload *p, sl_bytes *flat)
+{
+    return h->table->payload_flatten(h, p, flat);
+}
+static inline int32_t sl_payload_view(const sl_host *h, const sl_payload *p, sl_view *view)
+{
+    return h->table->payload_view(h, p, view);
+}
+static inline const sl_metadata *sl_metadata_make(const sl_host *h, const sl_metadata *base,
+                                                  const sl_meta_entry *entries, uint32_t n)
+{
+    return h->table->metadata_make(h, base, entries, n);
+}
+static inline void sl_metadata_unref(const sl_host *h, const sl_metadata *m)
+{
+    h->table->metadata_unref(h, m);
 }
 static inline int32_t sl_offer(const sl_host *h, sl_payload *p, const sl_metadata *m,
                                const sl_hear *hear, uint64_t cookie)
@@ -489,10 +547,22 @@ static inline int32_t sl_settle(const sl_host *h, sl_delivery *d, uint32_t first
     piece.with = sl_slice(NULL, 0);
     return h->table->settle(h, &piece, 1, outcome, why);
 }
+static inline int32_t sl_settle_some(const sl_host *h, sl_delivery *d, uint32_t n, int32_t outcome,
+                                     const char *why)
+{
+    return h->table->settle_some(h, d, n, outcome, why);
+}
 static inline int32_t sl_derive(const sl_host *h, const sl_piece *pieces, uint32_t n,
                                 sl_delivery **child)
 {
     return h->table->derive(h, pieces, n, SL_ITEMWISE, NULL, NULL, child);
+}
+/* The same with bytes or metadata of its own. */
+static inline int32_t sl_derive_with(const sl_host *h, const sl_piece *pieces, uint32_t n,
+                                     uint32_t mode, sl_payload *payload, const sl_metadata *m,
+                                     sl_delivery **child)
+{
+    return h->table->derive(h, pieces, n, mode, payload, m, child);
 }
 static inline int32_t sl_select(const sl_host *h, sl_delivery *d, const uint64_t *keep,
                                 const char *why)
@@ -507,6 +577,19 @@ static inline void sl_drop_payload(const sl_host *h, sl_delivery *d)
 static inline int32_t sl_view_of(const sl_host *h, const sl_delivery *d, sl_view *view)
 {
     return d->payload ? h->table->payload_view(h, d->payload, view) : SL_ERR_STATE;
+}
+static inline void sl_timer(const sl_host *h, uint32_t slot, int64_t at_ns)
+{
+    h->table->timer(h, slot, at_ns);
+}
+static inline void sl_set_ready(const sl_host *h, bool ready)
+{
+    h->table->set_ready(h, ready);
+}
+static inline int32_t sl_blocking(const sl_host *h, void (*work)(void *), void (*done)(void *),
+                                  void *arg)
+{
+    return h->table->blocking(h, work, done, arg);
 }
 static inline uint64_t *sl_mask(const sl_host *h, const sl_delivery *d)
 {
@@ -784,13 +867,12 @@ enum sl_field_kind {
 
 enum sl_field_flag {
     SL_REQUIRED = 1,
-    SL_SECRET = 2,     /* never shown: not in logs, errors or print-config */
-    SL_RELOADABLE = 4, /* safe to change while data flows; a reload makes the component anew */
+    SL_SECRET = 2, /* never shown: not in logs, errors or print-config */
     SL_IGNORED =
-        8, /* known from the OpenTelemetry Collector, without meaning here; `help` says why */
-    SL_DEPRECATED = 16,
-    SL_INLINE = 32, /* a struct whose keys stand among its parent's */
-    SL_BOUNDED = 64 /* min and max hold even where both are 0; they hold wherever min < max */
+        4, /* known from the OpenTelemetry Collector, without meaning here; `help` says why */
+    SL_DEPRECATED = 8,
+    SL_INLINE = 16, /* a struct whose keys stand among its parent's */
+    SL_BOUNDED = 32 /* min and max hold even where both are 0; they hold wherever min < max */
 };
 
 typedef struct sl_list {

@@ -12,7 +12,6 @@ static const struct {
 } flags[] = {
     {SL_REQUIRED, "required", "required"},
     {SL_SECRET, "secret", "secret"},
-    {SL_RELOADABLE, "reloadable", "changes on reload"},
     {SL_IGNORED, "ignored", "has no effect in Sluice"},
     {SL_DEPRECATED, "deprecated", "deprecated"},
 };

@@ -4,8 +4,7 @@
 
 #define MAX_STRUCTS 256u /* of one table */
 
-#define KNOWN_FLAGS                                                                                \
-    (SL_REQUIRED | SL_SECRET | SL_RELOADABLE | SL_IGNORED | SL_DEPRECATED | SL_INLINE | SL_BOUNDED)
+#define KNOWN_FLAGS (SL_REQUIRED | SL_SECRET | SL_IGNORED | SL_DEPRECATED | SL_INLINE | SL_BOUNDED)
 
 struct check {
     sl_struct seen[MAX_STRUCTS]; /* to be checked, and checked */

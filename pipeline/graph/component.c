@@ -153,6 +153,7 @@ void component_stop(struct component *c)
     if (c->type->stop)
         c->type->stop(c->self);
     pthread_mutex_lock(&c->mutex);
+    c->jobs_over = true;
     while (c->jobs)
         pthread_cond_wait(&c->jobs_done, &c->mutex);
     pthread_mutex_unlock(&c->mutex);
@@ -276,11 +277,13 @@ void component_report(struct component *c, int32_t status, const char *text)
         c->runtime->fatal(c->runtime->fatal_arg, c->id, text ? text : "");
 }
 
-void component_job_begins(struct component *c)
+bool component_job_begins(struct component *c)
 {
     pthread_mutex_lock(&c->mutex);
-    c->jobs++;
+    const bool begins = !c->jobs_over;
+    c->jobs += begins;
     pthread_mutex_unlock(&c->mutex);
+    return begins;
 }
 
 void component_job_ends(struct component *c)

@@ -25,6 +25,7 @@ bool component_uses(struct component *, const char *name);
 int32_t component_offer(struct component *, struct payload *, const sl_metadata *, const sl_hear *,
                         uint64_t cookie);
 void component_report(struct component *, int32_t status, const char *text);
-void component_job_begins(struct component *);
+/* False: it has stopped. */
+bool component_job_begins(struct component *);
 void component_job_ends(struct component *);
 #endif

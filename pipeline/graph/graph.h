@@ -128,9 +128,10 @@ struct component {
     _Atomic uint32_t state; /* enum component_state; changed by the control thread */
     _Atomic int32_t status; /* enum sl_component_status */
     _Atomic uint32_t door;  /* enum component_door */
-    pthread_mutex_t mutex;  /* guards status_text, jobs */
+    pthread_mutex_t mutex;  /* guards status_text, jobs, jobs_over */
     pthread_cond_t jobs_done;
-    uint32_t jobs; /* blocking work that has not ended */
+    uint32_t jobs;  /* blocking work that has not ended */
+    bool jobs_over; /* `stop` has returned: no more begin */
     char status_text[256];
     struct account *account; /* shared with the component of this name before and after a reload */
     struct ledger *ledgers;  /* of the account, one for each signal */

@@ -400,11 +400,15 @@ static int32_t h_blocking(const sl_host *h, void (*work)(void *), void (*done)(v
         return SL_ERR_NOMEM;
     *job = (struct blocking_job){
         .component = c, .instance = host_of(h)->instance, .work = work, .done = done, .arg = arg};
-    if (job->instance && !instance_job_begins(job->instance)) {
+    if (!component_job_begins(c)) {
         free(job);
         return SL_ERR_SHUTDOWN;
     }
-    component_job_begins(c);
+    if (job->instance && !instance_job_begins(job->instance)) {
+        free(job);
+        component_job_ends(c);
+        return SL_ERR_SHUTDOWN;
+    }
     if (workers_run(c->runtime->workers, job_run, job)) {
         job_over(job);
         return SL_ERR_NOMEM;

@@ -11,11 +11,10 @@ enum {
     NAMES_MAX = 1024
 };
 
-static const uint32_t known_flags =
-    SL_TRACE_AFFINITY | SL_HOLDS | SL_MUTATES | SL_QUEUE | SL_RETRY | SL_TIMEOUT | SL_ANY_ENCODING |
-    SL_INERT;
+static const uint32_t known_flags = SL_TRACE_AFFINITY | SL_HOLDS | SL_MUTATES | SL_QUEUE |
+                                    SL_RETRY | SL_TIMEOUT | SL_ANY_ENCODING | SL_INERT;
 static const uint32_t known_field_flags =
-    SL_REQUIRED | SL_SECRET | SL_RELOADABLE | SL_IGNORED | SL_DEPRECATED | SL_INLINE | SL_BOUNDED;
+    SL_REQUIRED | SL_SECRET | SL_IGNORED | SL_DEPRECATED | SL_INLINE | SL_BOUNDED;
 
 /* Structs still to be checked, and those that were. */
 struct table {

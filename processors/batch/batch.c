@@ -21,7 +21,7 @@ static void count_batch(const struct batch_config *c, uint32_t items, bool by_si
 static void arm(struct batch *b, int64_t at_ns)
 {
     if (b->timer_ns == 0 || at_ns < b->timer_ns) {
-        b->host->table->timer(b->host, 0, at_ns);
+        sl_timer(b->host, 0, at_ns);
         b->timer_ns = at_ns;
     }
 }
@@ -29,7 +29,7 @@ static void arm(struct batch *b, int64_t at_ns)
 static void wait_for(struct batch *b, enum batch_wait reason)
 {
     b->wait = reason;
-    b->host->table->set_ready(b->host, false);
+    sl_set_ready(b->host, false);
     if (reason == WAIT_MEMORY)
         arm(b, sl_now(b->host) + NOMEM_RETRY_NS);
 }
@@ -145,7 +145,7 @@ static void resume(struct batch *b)
     b->wait = WAIT_NOT;
     flush_due(b);
     if (b->wait == WAIT_NOT)
-        b->host->table->set_ready(b->host, true);
+        sl_set_ready(b->host, true);
 }
 
 static void on_timer(void *instance, uint32_t slot)

@@ -60,7 +60,7 @@ static void look(struct memory_limiter *m, int64_t now)
         atomic_exchange(&m->trimming, true))
         return;
     atomic_store(&m->trimmed_ns, now);
-    if (h->table->blocking(h, trim, NULL, m) != SL_OK)
+    if (sl_blocking(h, trim, NULL, m) != SL_OK)
         atomic_store(&m->trimming, false);
 }
 

@@ -50,8 +50,8 @@ static int32_t payload_writer_grow(void *ctx, size_t capacity, uint8_t **at, siz
 {
     struct payload_writer *w = (struct payload_writer *)ctx;
     const sl_host *h = w->host;
-    const int32_t status = w->payload ? h->table->payload_grow(h, w->payload, capacity, &w->at)
-                                      : h->table->payload_open(h, capacity, &w->payload, &w->at);
+    const int32_t status = w->payload ? sl_payload_grow(h, w->payload, capacity, &w->at)
+                                      : sl_payload_open(h, capacity, &w->payload, &w->at);
     *at = w->at;
     *got = capacity;
     return status;
@@ -94,7 +94,7 @@ static void replace(struct decoder *d, sl_payload **body, struct payload_writer 
                     sl_bytes *bytes)
 {
     if (*body)
-        d->host->table->payload_unref(d->host, *body);
+        sl_payload_unref(d->host, *body);
     *body = writer->payload;
     *bytes = sl_slice(writer->at, n);
     *writer = (struct payload_writer){.host = d->host};
@@ -119,7 +119,7 @@ static int32_t decoder_run(struct decoder *d, struct body_form form, uint32_t in
             replace(d, body, &writer, n, &bytes);
     }
     if (writer.payload)
-        d->host->table->payload_unref(d->host, writer.payload);
+        sl_payload_unref(d->host, writer.payload);
     *used = bytes.n;
     return status;
 }

@@ -80,9 +80,9 @@ static void exchange_clear(struct exchange *e)
     const sl_host *h = e->server->host;
     give_back(e);
     if (e->payload)
-        h->table->payload_unref(h, e->payload);
+        sl_payload_unref(h, e->payload);
     if (e->metadata)
-        h->table->metadata_unref(h, e->metadata);
+        sl_metadata_unref(h, e->metadata);
     if (e->request)
         grpc_byte_buffer_destroy(e->request);
     if (e->reply)
@@ -290,7 +290,7 @@ static int32_t copy_slices(struct exchange *e, const grpc_slice_buffer *b, uint6
 {
     const sl_host *h = e->server->host;
     uint8_t *at = NULL;
-    int32_t status = h->table->payload_open(h, b->length, &e->payload, &at);
+    int32_t status = sl_payload_open(h, b->length, &e->payload, &at);
     if (status != SL_OK)
         return status;
     for (size_t i = 0; i < b->count; i++) {
@@ -336,8 +336,7 @@ static int32_t read_message(struct exchange *e, sl_error *error)
     grpc_byte_buffer_destroy(e->request);
     e->request = NULL;
     if (status == SL_OK && e->payload)
-        status =
-            h->table->payload_close(h, e->payload, used, intake_signal(e->index), NULL, 0, error);
+        status = sl_payload_close(h, e->payload, used, intake_signal(e->index), NULL, 0, error);
     return status;
 }
 
@@ -395,10 +394,10 @@ static void handle_message(struct exchange *e)
     status = sl_offer(h, payload, metadata, settled ? &hear_settled : &hear_taken,
                       (uint64_t)(uintptr_t)e);
     if (metadata)
-        h->table->metadata_unref(h, metadata);
+        sl_metadata_unref(h, metadata);
     if (status == SL_OK)
         return; /* it may have been answered by now */
-    h->table->payload_unref(h, payload);
+    sl_payload_unref(h, payload);
     const sl_result none = {.size = sizeof none};
     uint32_t owed = OWNER_OWED;
     if (!atomic_compare_exchange_strong(&e->owner, &owed, OWNER_ANSWERING)) {

@@ -65,9 +65,9 @@ static void exchange_release(struct exchange *e)
 {
     const sl_host *h = e->server->host;
     if (e->body)
-        h->table->payload_unref(h, e->body);
+        sl_payload_unref(h, e->body);
     if (e->metadata)
-        h->table->metadata_unref(h, e->metadata);
+        sl_metadata_unref(h, e->metadata);
     e->body = NULL;
     e->metadata = NULL;
 }
@@ -283,12 +283,12 @@ static int32_t body_grow(struct exchange *e, uint64_t length)
         capacity = length != HTTP_NO_LENGTH         ? length
                    : s->body_max < CHUNKED_AT_FIRST ? s->body_max
                                                     : CHUNKED_AT_FIRST;
-        status = h->table->payload_open(h, capacity, &e->body, &e->at);
+        status = sl_payload_open(h, capacity, &e->body, &e->at);
     } else if (e->used >= s->body_max) {
         return SL_ERR_TOO_LARGE;
     } else {
         capacity = e->capacity < s->body_max / 2 ? e->capacity * 2 : s->body_max;
-        status = h->table->payload_grow(h, e->body, capacity, &e->at);
+        status = sl_payload_grow(h, e->body, capacity, &e->at);
     }
     if (status == SL_OK)
         e->capacity = capacity;
@@ -363,7 +363,7 @@ static void on_end(void *ctx, struct http_request *rq)
     int32_t status =
         decoding_run(&s->decoding, e->form, e->index, &e->body, e->at, &e->used, &error);
     if (status == SL_OK && e->body)
-        status = h->table->payload_close(h, e->body, e->used, signal, NULL, 0, &error);
+        status = sl_payload_close(h, e->body, e->used, signal, NULL, 0, &error);
     if (status != SL_OK) {
         refuse(rq, s, status, error.text);
         return;
@@ -383,10 +383,10 @@ static void on_end(void *ctx, struct http_request *rq)
     status = sl_offer(h, payload, metadata, settled ? &hear_settled : &hear_taken,
                       (uint64_t)(uintptr_t)rq);
     if (metadata)
-        h->table->metadata_unref(h, metadata);
+        sl_metadata_unref(h, metadata);
     if (status == SL_OK)
         return; /* the request may have been answered by now */
-    h->table->payload_unref(h, payload);
+    sl_payload_unref(h, payload);
     verdict_of_status(status, NULL, &v);
     intake_count_untaken(&s->intake, e->index, items, status);
     answer_verdict(rq, &v);

@@ -129,7 +129,7 @@ static int32_t receiver_start(void *component, sl_error *error)
     if (status != SL_OK || !r->protocols.grpc_on)
         return status;
     sl_report(h, SL_STATUS_STARTING, "loading gRPC");
-    return h->table->blocking(h, load_grpc, NULL, r);
+    return sl_blocking(h, load_grpc, NULL, r);
 }
 
 static void receiver_drain(void *component, int64_t deadline_ns)

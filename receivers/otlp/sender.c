@@ -251,8 +251,8 @@ int32_t sender_admit(const struct sender_rules *r, struct sender_headers *h, sl_
         *metadata = identity;
         return SL_OK;
     }
-    *metadata = host->table->metadata_make(host, identity, kept, n);
+    *metadata = sl_metadata_make(host, identity, kept, n);
     if (identity)
-        host->table->metadata_unref(host, identity);
+        sl_metadata_unref(host, identity);
     return *metadata ? SL_OK : sl_fail(error, SL_ERR_NOMEM, "out of memory now; try again");
 }

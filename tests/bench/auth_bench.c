@@ -56,7 +56,7 @@ static void pass(void *ctx)
             return;
         }
         if (m)
-            b->rules.host->table->metadata_unref(b->rules.host, m);
+            sl_metadata_unref(b->rules.host, m);
     }
 }
 

@@ -86,7 +86,7 @@ static void admit(const sl_auth_server *auth, sl_bytes query, const struct http_
         abort();
     if (m) {
         check_metadata(m);
-        auth_host()->table->metadata_unref(auth_host(), m);
+        sl_metadata_unref(auth_host(), m);
     }
     free(h);
 }

@@ -13,7 +13,7 @@ static int32_t process(void *self, sl_delivery *d)
     sl_payload *p;
     sl_delivery *child;
     uint8_t *at;
-    int32_t status = h->table->payload_open(h, 256, &p, &at);
+    int32_t status = sl_payload_open(h, 256, &p, &at);
     if (status != SL_OK)
         return status;
     sl_writer w = sl_writer_fixed(at, 256);
@@ -28,12 +28,11 @@ static int32_t process(void *self, sl_delivery *d)
     sl_write_end(&w, metric);
     sl_write_end(&w, scope);
     sl_write_end(&w, resource);
-    status =
-        w.failed ? SL_ERR_FAILED : h->table->payload_close(h, p, w.used, SL_METRICS, NULL, 0, NULL);
+    status = w.failed ? SL_ERR_FAILED : sl_payload_close(h, p, w.used, SL_METRICS, NULL, 0, NULL);
     if (status == SL_OK)
-        status = h->table->derive(h, &all, 1, SL_AS_ONE, p, NULL, &child);
+        status = sl_derive_with(h, &all, 1, SL_AS_ONE, p, NULL, &child);
     if (status != SL_OK) {
-        h->table->payload_unref(h, p);
+        sl_payload_unref(h, p);
         return status;
     }
     sl_finish(h, d, SL_DELIVERED, NULL);

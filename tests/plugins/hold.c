@@ -46,9 +46,9 @@ static void release(struct hold *h, bool all)
         h->paused = sl_forward(h->host, h->held[gone++].d) == SL_ERR_FULL;
     h->n -= gone;
     memmove(h->held, h->held + gone, h->n * sizeof *h->held);
-    h->host->table->timer(h->host, 0, h->n && !h->paused ? h->held[0].due : 0);
+    sl_timer(h->host, 0, h->n && !h->paused ? h->held[0].due : 0);
     if (gone && h->n < h->config->most)
-        h->host->table->set_ready(h->host, true);
+        sl_set_ready(h->host, true);
 }
 
 static int32_t process(void *self, sl_delivery *d)
@@ -58,9 +58,9 @@ static int32_t process(void *self, sl_delivery *d)
         return SL_ERR_FULL;
     h->held[h->n++] = (struct held){d, sl_now(h->host) + h->config->hold};
     if (h->n == 1 && !h->paused)
-        h->host->table->timer(h->host, 0, h->held[0].due);
+        sl_timer(h->host, 0, h->held[0].due);
     if (h->n == h->config->most)
-        h->host->table->set_ready(h->host, false);
+        sl_set_ready(h->host, false);
     return SL_OK;
 }
 
@@ -88,8 +88,8 @@ static void close_lane(void *self)
     sl_release(h->host, h);
 }
 
-SL_TYPE(processor, test_hold, .signals = SL_TRACES | SL_METRICS | SL_LOGS, .flags = SL_HOLDS,
-        SL_CONFIG(struct config, fields), .open = open_lane, .close = close_lane,
-        .process = process, .on_timer = on_timer, .on_ready = on_ready, .on_drain = on_drain,
-        .help = "Holds deliveries for a time.");
+SL_TYPE(processor, test_hold, .signals = SL_TRACES | SL_METRICS | SL_LOGS,
+        .flags = SL_HOLDS | SL_TRACE_AFFINITY, SL_CONFIG(struct config, fields), .open = open_lane,
+        .close = close_lane, .process = process, .on_timer = on_timer, .on_ready = on_ready,
+        .on_drain = on_drain, .help = "Holds deliveries for a time.");
 SL_PLUGIN("0.1", &sl_type_test_hold);

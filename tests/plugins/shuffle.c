@@ -73,7 +73,7 @@ static void flush(struct shuffle *s)
     while (s->n)
         sl_finish(s->host, s->held[--s->n], SL_DROPPED, "seventh");
     if (s->paused)
-        s->host->table->set_ready(s->host, false);
+        sl_set_ready(s->host, false);
 }
 
 static int32_t process(void *self, sl_delivery *d)
@@ -91,7 +91,7 @@ static void on_ready(void *self)
 {
     struct shuffle *s = self;
     s->paused = false;
-    s->host->table->set_ready(s->host, true);
+    sl_set_ready(s->host, true);
 }
 
 static void on_drain(void *self)

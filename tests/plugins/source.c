@@ -87,11 +87,11 @@ static int32_t offer(void *self, uint32_t first, uint32_t n)
     const size_t room = 128 + (size_t)n * SPAN_BYTES;
     sl_payload *p;
     uint8_t *at;
-    int32_t status = h->table->payload_open(h, room, &p, &at);
+    int32_t status = sl_payload_open(h, room, &p, &at);
     if (status != SL_OK)
         return status;
     const size_t used = n ? write_spans(at, room, first, n) : 0;
-    status = h->table->payload_close(h, p, used, SL_TRACES, NULL, 0, NULL);
+    status = sl_payload_close(h, p, used, SL_TRACES, NULL, 0, NULL);
     pthread_mutex_lock(&s->mutex);
     const uint64_t cookie = s->cookies++;
     if (status == SL_OK && (cookie >= OFFERS_MAX || !s->running))
@@ -113,7 +113,7 @@ static int32_t offer(void *self, uint32_t first, uint32_t n)
         }
     }
     if (status != SL_OK)
-        h->table->payload_unref(h, p);
+        sl_payload_unref(h, p);
     return status;
 }
 

@@ -103,11 +103,10 @@ static int32_t offer_through(struct source *s, uint32_t first, uint32_t n)
     const size_t room = 128 + (size_t)n * SPAN_BYTES;
     sl_payload *p;
     uint8_t *at;
-    int32_t status = h->table->payload_open(h, room, &p, &at);
+    int32_t status = sl_payload_open(h, room, &p, &at);
     if (status != SL_OK)
         return status;
-    status =
-        h->table->payload_close(h, p, write_spans(at, room, first, n), SL_TRACES, NULL, 0, NULL);
+    status = sl_payload_close(h, p, write_spans(at, room, first, n), SL_TRACES, NULL, 0, NULL);
     if (status == SL_OK) {
         lock();
         const uint64_t cookie = world.cookies++ % OFFERS_MAX;
@@ -126,7 +125,7 @@ static int32_t offer_through(struct source *s, uint32_t first, uint32_t n)
         }
     }
     if (status != SL_OK)
-        h->table->payload_unref(h, p);
+        sl_payload_unref(h, p);
     return status;
 }
 
@@ -137,7 +136,7 @@ static int32_t offer(const char *name, uint32_t first, uint32_t n)
     for (uint32_t i = 0; i < WORLD_NAMES; i++) {
         struct source *one = world.sources[i];
         const sl_host *h = one ? sl_host_of(one) : NULL;
-        if (one && one->runs && !strcmp(h->table->name(h), name))
+        if (one && one->runs && !strcmp(sl_name(h), name))
             s = one; /* the last one is the newest */
     }
     if (s)
@@ -244,7 +243,7 @@ static int32_t send(void *self, sl_delivery *d, sl_send *send)
     if (status != SL_OK)
         return status;
     lock();
-    struct name *n = name_of(h->table->name(h));
+    struct name *n = name_of(sl_name(h));
     while (n->mode == TEST_SINK_HANG && !s->stopped)
         pthread_cond_wait(&world.changed, &world.mutex);
     if (s->stopped || n->mode == TEST_SINK_FAIL)

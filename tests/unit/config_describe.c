@@ -29,7 +29,7 @@ static void text_for_people(void **state)
         "text  (text, default default)\n",
         "password  (text, secret)\n",
         "wait  (duration between 0s and 1h, default 5s)\n",
-        "any_wait  (duration, default 0s, changes on reload",
+        "any_wait  (duration, default 0s",
         "size  (size between 1KiB and 1GiB, default 64KiB)\n",
         "color  (one of red, green, Blue, default green)\n",
         "  limit  (whole number between 1 and 100 requests, default 20)\n",

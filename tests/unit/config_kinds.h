@@ -113,7 +113,7 @@ static const sl_field kinds_fields[] = {
             SL_PRESENT(struct kinds, text_present)),
     SL_TEXT(struct kinds, password, "A secret.", .flags = SL_SECRET),
     SL_DURATION(struct kinds, wait, "A wait.", .def.i = 5000000000, SL_RANGE(i, 0, 3600000000000)),
-    SL_DURATION(struct kinds, any_wait, "A wait of any length.", .flags = SL_RELOADABLE),
+    SL_DURATION(struct kinds, any_wait, "A wait of any length."),
     SL_SIZE(struct kinds, size, "A size.", .def.u = 65536, SL_RANGE(u, 1024, 1ull << 30)),
     SL_ENUM(struct kinds, color, kinds_colors, "A color.", .def.u = 1),
     SL_TEXTS(struct kinds, names, "Names."),
