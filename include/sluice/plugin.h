@@ -844,6 +844,19 @@ typedef struct sl_rewrite {
                      uint32_t flags);
 } sl_rewrite;
 
+/* Payloads in other encodings: for who wants them (an exporter that is told a format), or takes what
+ * is encoded (SL_ANY_ENCODING) and needs OTLP after all. The codec is loaded on first demand. */
+#define SL_CODECS "sluice.codecs/1"
+typedef struct sl_codecs {
+    uint32_t size;
+    uint32_t reserved;
+    /* [any] The payload in the encoding of a codec's name, NULL: as OTLP; `in` itself where it has
+     * the encoding. The caller unrefs it. May take as long as the codec does. SL_ERR_UNSUPPORTED: no
+     * codec of that name for the signal. */
+    int32_t (*transcode)(const sl_host *, const sl_payload *in, const char *encoding,
+                         sl_payload **out, sl_error *);
+} sl_codecs;
+
 /* ---- 6. config tables ---------------------------------------------------------------------- */
 
 /* Kinds of fields, and the C type of the member that each fills. */

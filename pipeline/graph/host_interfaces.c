@@ -1,10 +1,11 @@
 /* The host's optional interfaces: sockets, metrics, other plugins, storage, budget and memory,
- * descriptors, the process, rewritten payloads; what there is to inspect is in inspect.c. Each
+ * descriptors, the process, rewritten payloads, codecs; what there is to inspect is in inspect.c. Each
  * function states its thread in plugin.h. */
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/host.h"
 #include "pipeline/graph/lane.h"
 #include "pipeline/graph/sockets.h"
+#include "pipeline/graph/transcode.h"
 #include "pipeline/memory/memory.h"
 #include "pipeline/memory/system.h"
 #include "pipeline/plugins/loader.h"
@@ -265,6 +266,16 @@ static int32_t rewrite_close(const sl_host *h, sl_payload *p, const sl_payload *
 
 static const sl_rewrite rewrite_table = {.size = sizeof rewrite_table, .close = rewrite_close};
 
+/* ---- SL_CODECS ---- */
+
+static int32_t codecs_transcode(const sl_host *h, const sl_payload *in, const char *encoding,
+                                sl_payload **out, sl_error *error)
+{
+    return payload_transcode(component_of(h)->runtime, in, encoding, out, error);
+}
+
+static const sl_codecs codecs_table = {.size = sizeof codecs_table, .transcode = codecs_transcode};
+
 const void *host_interface(const sl_host *h, const char *id)
 {
     static const struct {
@@ -276,6 +287,7 @@ const void *host_interface(const sl_host *h, const char *id)
         {SL_BUDGET, &budget_table},   {SL_POLL, &poll_table},
         {SL_PROCESS, &process_table}, {SL_MEMORY, &memory_table},
         {SL_INSPECT, &inspect_table}, {SL_REWRITE, &rewrite_table},
+        {SL_CODECS, &codecs_table},
     };
     (void)h;
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)

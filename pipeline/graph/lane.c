@@ -125,7 +125,7 @@ static void call_process(struct instance *in, struct delivery *d)
     const uint32_t items = d->pub.items;
     const bool first_run = is_first_run(in->lane, d);
     ledger_add(&ledger->received, items);
-    int32_t status = delivery_decode(in->component, &d);
+    int32_t status = delivery_decode_for(in->component, &d);
     if (status != SL_OK) {
         fail(d, status, "decode", ledger);
         return;

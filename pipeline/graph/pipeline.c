@@ -3,6 +3,7 @@
  * Lanes take turns; where a processor needs whole traces, a delivery is cut by a hash of the trace
  * id, so that all spans of a trace meet in one lane. */
 #include "pipeline/graph/lane.h"
+#include "pipeline/graph/transcode.h"
 #include <sluice/otlp.h>
 #include <stdlib.h>
 
@@ -37,13 +38,26 @@ static uint32_t lane_of_trace(const struct pipeline *p, const uint8_t trace_id[1
     return (uint32_t)((hash >> 32) * p->n_lanes >> 32);
 }
 
-/* Cuts `d` by trace into the lanes' shares. False: no memory; `d` is unchanged. */
-static bool push_by_trace(struct pipeline *p, struct delivery *d, struct delivery *run)
+static void fail(struct delivery *d, int32_t status, const char *why)
+{
+    const struct ending e = {.outcome = SL_FAILED, .status = status, .why = why};
+    delivery_finish(d, &e, NULL);
+}
+
+/* Cuts `d` by trace into the lanes' shares. */
+static void push_by_trace(struct pipeline *p, struct delivery *d, struct delivery *run)
 {
     sl_view view = {.size = sizeof view};
     const uint32_t items = d->pub.items;
-    if (payload_view(payload_of(d->pub.payload), &view) != SL_OK)
-        return false;
+    const int32_t status = delivery_decode(p->runtime, &d);
+    if (status != SL_OK) {
+        fail(d, status, "decode");
+        return;
+    }
+    if (payload_view(payload_of(d->pub.payload), &view) != SL_OK) {
+        fail(d, SL_ERR_NOMEM, "no_memory");
+        return;
+    }
     sl_piece *pieces = malloc((size_t)items * sizeof *pieces);
     struct delivery **shares = calloc(p->n_lanes, sizeof *shares);
     bool ok = pieces && shares;
@@ -61,16 +75,12 @@ static bool push_by_trace(struct pipeline *p, struct delivery *d, struct deliver
             ok = delivery_derive(p->runtime->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL,
                                  &shares[l]) == SL_OK;
     }
-    const struct ending rest = {.outcome = SL_FAILED, .status = SL_ERR_NOMEM, .why = "no_memory"};
     for (uint32_t l = 0; shares && l < p->n_lanes; l++)
         if (shares[l])
             push_to(&p->lanes[l], shares[l], run);
     free(pieces);
     free(shares);
-    if (!ok && d->pub.unclaimed == items)
-        return false;
-    delivery_finish(d, &rest, NULL); /* all claimed, unless memory ran out in between */
-    return true;
+    fail(d, SL_ERR_NOMEM, "no_memory"); /* all claimed, unless memory ran out in between */
 }
 
 void pipeline_push(struct pipeline *p, struct delivery *d, struct delivery *run)
@@ -80,11 +90,7 @@ void pipeline_push(struct pipeline *p, struct delivery *d, struct delivery *run)
         return;
     }
     if (p->trace_affinity && p->signal == SL_TRACES) {
-        if (!push_by_trace(p, d, run)) {
-            const struct ending e = {
-                .outcome = SL_FAILED, .status = SL_ERR_NOMEM, .why = "no_memory"};
-            delivery_finish(d, &e, NULL);
-        }
+        push_by_trace(p, d, run);
         return;
     }
     const uint32_t turn = atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);

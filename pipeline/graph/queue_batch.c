@@ -199,6 +199,12 @@ static struct partition *ready_one(const struct queue_batch *q, int64_t now_ns, 
     return p;
 }
 
+/* What is encoded is neither merged nor cut. */
+static bool is_encoded(const struct delivery *d)
+{
+    return d->pub.payload && d->pub.payload->encoding;
+}
+
 /* The pieces of a batch from the front of the partition; `items` of them at most, of the given
  * bytes at most where a record is not larger by itself. 0: no memory. */
 static uint32_t gather(struct queue_batch *q, const struct partition *p, uint64_t items,
@@ -208,6 +214,12 @@ static uint32_t gather(struct queue_batch *q, const struct partition *p, uint64_
     for (struct delivery *d = p->first; d && items; d = d->next) {
         const uint32_t skip = taken_of(d);
         uint64_t take = d->pub.unclaimed;
+        if (is_encoded(d)) {
+            if (n)
+                break;
+            items = take;
+            bytes = UINT64_MAX;
+        }
         take = take < items ? take : items;
         const uint64_t each = share(d, d->pub.items) / d->pub.items;
         if (each && take > bytes / each)
@@ -299,7 +311,7 @@ struct delivery *queue_batch_take(struct queue_batch *q, int64_t now_ns, bool al
     const uint64_t bytes = by_bytes ? max : UINT64_MAX;
     const bool was_full = is_full(q, p);
     struct delivery *d = make_batch(q, p, items, bytes, taken);
-    while (d && by_bytes && d->pub.payload->bytes > max && d->pub.items > 1) {
+    while (d && by_bytes && d->pub.payload->bytes > max && d->pub.items > 1 && !is_encoded(d)) {
         items = d->pub.items * max / d->pub.payload->bytes;
         items = items < 1 ? 1 : items < d->pub.items ? items : d->pub.items - 1;
         put_back(p, d, taken);

@@ -285,6 +285,8 @@ static void refuse(struct sink *s, struct delivery *d, int32_t status, uint32_t 
 static void enqueue(struct sink *s, struct delivery *d, bool always)
 {
     const uint32_t items = d->pub.items;
+    /* a queue that merges and splits wants what can be */
+    const int32_t decoded = s->batch ? delivery_decode_for(s->component, &d) : SL_OK;
     always |= s->config.sending_queue.block_on_overflow;
     pthread_mutex_lock(&s->mutex);
     while (s->heir) {
@@ -293,7 +295,8 @@ static void enqueue(struct sink *s, struct delivery *d, bool always)
         s = heir;
         pthread_mutex_lock(&s->mutex);
     }
-    const int32_t status = s->stopping             ? SL_ERR_SHUTDOWN
+    const int32_t status = decoded != SL_OK        ? decoded
+                           : s->stopping           ? SL_ERR_SHUTDOWN
                            : !always && is_full(s) ? SL_ERR_FULL
                                                    : put(s, d);
     if (status == SL_OK && s->free && has_work(s))
@@ -519,7 +522,7 @@ static int32_t prepare(struct attempt *a)
     const int64_t now = clock_now(c->runtime->clock);
     a->send =
         (sl_send){.size = sizeof a->send, .attempt = a->n, .error = {.size = sizeof(sl_error)}};
-    const int32_t status = cut_rest(s, &a->d) ? delivery_decode(c, &a->d) : SL_ERR_NOMEM;
+    const int32_t status = cut_rest(s, &a->d) ? delivery_decode_for(c, &a->d) : SL_ERR_NOMEM;
     if (!a->n++)
         a->first_ns = now;
     const int64_t deadline = __atomic_load_n(&s->drain_deadline_ns, __ATOMIC_RELAXED);

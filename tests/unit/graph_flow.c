@@ -358,6 +358,98 @@ static void codec_decodes_for_an_exporter_that_needs_spans(void **state)
     assert_int_equal(fixture_end(&f), 0);
 }
 
+/* Everything up to `n` has been offered, encoded, and is to arrive once. */
+static void arrives_whole(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 20)
+        assert_int_equal(offer(i, 20), SL_OK);
+    fixture_until(&f, all_settled, NULL, 100000000);
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(seen_in("test_sink", i), 1);
+    check_counts(n, n);
+}
+
+static void encoded_data_is_decoded_to_be_dealt_out_by_trace(void **state)
+{
+    (void)state;
+    fixture_start(&f,
+                  SOURCE "processors: {test_encode: {}, test_hold: {hold: 1s}}\n"
+                         "connectors: {forward: {}}\n"
+                         "exporters: {test_sink: {}}\n"
+                         "service: {pipelines: {traces: {receivers: [test_source], processors: "
+                         "[test_encode], exporters: [forward]},\n"
+                         " traces/b: {lanes: 2, receivers: [forward], processors: [test_hold], "
+                         "exporters: [test_sink]}}}\n",
+                  0);
+    arrives_whole(200);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
+static void encoded_data_is_decoded_to_be_batched_in_the_queue(void **state)
+{
+    (void)state;
+    fixture_start(&f,
+                  SOURCE
+                  "processors: {test_encode: {}}\n"
+                  "exporters: {test_sink: {sending_queue: {batch: {min_size: 50, max_size: "
+                  "50, flush_timeout: 1s, sizer: items}}}}\n" SERVICE("test_encode", "test_sink"),
+                  0);
+    arrives_whole(200);
+    assert_int_equal(sink_of("test_sink")->sends(self_of(SL_KIND_exporter, "test_sink")), 4);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
+/* What a plugin may ask the host for. */
+static void codecs_interface(void **state)
+{
+    (void)state;
+    fixture_start(&f, SOURCE "exporters: {test_sink: {}}\n" SERVICE("", "test_sink"), 0);
+    struct component *c = graph_component(f.graph, SL_KIND_exporter, "test_sink");
+    const sl_host *h = &c->host.pub;
+    const sl_codecs *codecs = sl_interface(h, SL_CODECS);
+    static const uint8_t one_span[] = {0x0a, 4, 0x12, 2, 0x12, 0};
+    sl_payload *plain, *turned, *same, *back = NULL;
+    sl_error error = {.size = sizeof error};
+    uint8_t *at;
+    assert_int_equal(sl_payload_open(h, sizeof one_span, &plain, &at), SL_OK);
+    memcpy(at, one_span, sizeof one_span);
+    assert_int_equal(sl_payload_close(h, plain, sizeof one_span, SL_TRACES, NULL, 0, &error),
+                     SL_OK);
+    assert_int_equal(codecs->transcode(h, plain, "test_xor", &turned, &error), SL_OK);
+    assert_string_equal(turned->encoding, "test_xor");
+    assert_int_equal(turned->items, 1);
+    assert_int_equal(turned->segments[0].p[0], 0xf5);
+    assert_int_equal(codecs->transcode(h, turned, "test_xor", &same, &error), SL_OK);
+    assert_ptr_equal(same, turned);
+    assert_int_equal(codecs->transcode(h, turned, NULL, &back, &error), SL_OK);
+    assert_null(back->encoding);
+    assert_memory_equal(back->segments[0].p, one_span, sizeof one_span);
+    sl_payload_unref(h, back);
+    assert_int_equal(codecs->transcode(h, turned, "none", &back, &error), SL_ERR_UNSUPPORTED);
+    assert_string_equal(error.text, "no codec \"none\" for traces");
+    sl_payload_unref(h, same);
+    sl_payload_unref(h, turned);
+    sl_payload_unref(h, plain);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
+static void never(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void a_stopped_component_gets_no_blocking_work(void **state)
+{
+    (void)state;
+    bool ran = false;
+    fixture_start(&f, SOURCE "exporters: {test_sink: {}}\n" SERVICE("", "test_sink"), 0);
+    struct component *c = graph_component(f.graph, SL_KIND_exporter, "test_sink");
+    component_stop(c);
+    assert_int_equal(sl_blocking(&c->host.pub, never, NULL, &ran), SL_ERR_SHUTDOWN);
+    assert_int_equal(fixture_end(&f), 0);
+    assert_false(ran);
+}
+
 static void two_lanes(void **state)
 {
     (void)state;
@@ -487,6 +579,10 @@ int main(void)
         cmocka_unit_test(full_queue_blocks_where_told_to),
         cmocka_unit_test(dead_exporter_takes_nothing_from_its_sibling),
         cmocka_unit_test(codec_decodes_for_an_exporter_that_needs_spans),
+        cmocka_unit_test(encoded_data_is_decoded_to_be_dealt_out_by_trace),
+        cmocka_unit_test(encoded_data_is_decoded_to_be_batched_in_the_queue),
+        cmocka_unit_test(codecs_interface),
+        cmocka_unit_test(a_stopped_component_gets_no_blocking_work),
         cmocka_unit_test(two_lanes),
         cmocka_unit_test(what_is_left_at_shutdown_is_told),
         cmocka_unit_test(budget_refuses_before_memory_is_used_up),

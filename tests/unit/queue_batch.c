@@ -123,6 +123,33 @@ static void splits_what_is_too_large(void **state)
     end();
 }
 
+/* An exporter that takes any encoding gets it as it came. */
+static void leaves_whole_what_is_encoded(void **state)
+{
+    struct test_counts c;
+    static const char *const sizers[] = {"items", "bytes"};
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        char yaml[512];
+        (void)snprintf(yaml, sizeof yaml,
+                       "receivers: {test_source: {}}\nprocessors: {test_encode: {}}\n"
+                       "exporters: {test_encoded: {sending_queue: {batch: {min_size: 30, max_size: "
+                       "30, sizer: %s}}}}\n"
+                       "service: {pipelines: {traces: {receivers: [test_source], processors: "
+                       "[test_encode], exporters: [test_encoded]}}}\n",
+                       sizers[i]);
+        fixture_start(&f, yaml, 0);
+        source = fixture_interface(&f, SL_KIND_receiver, "test_source", TEST_SOURCE);
+        source_self = graph_component(f.graph, SL_KIND_receiver, "test_source")->self;
+        offer(0, 20);
+        offer(20, 75);
+        fixture_until(&f, all_settled, NULL, 100000000);
+        source->counts(source_self, &c);
+        assert_int_equal(c.ended[SL_DELIVERED], 95);
+        end();
+    }
+}
+
 static void counts_bytes(void **state)
 {
     (void)state;
@@ -218,6 +245,7 @@ int main(void)
         cmocka_unit_test(merges_until_a_batch_is_full),
         cmocka_unit_test(sends_what_has_waited),
         cmocka_unit_test(splits_what_is_too_large),
+        cmocka_unit_test(leaves_whole_what_is_encoded),
         cmocka_unit_test(counts_bytes),
         cmocka_unit_test(settles_each_item_of_a_batch),
         cmocka_unit_test(draining_waits_for_nothing),
