@@ -108,6 +108,13 @@ void format_encode_record(const struct record_head *head, uint32_t seed,
     format_put32(out, crc32c(seed, out + 4, FORMAT_RECORD_BYTES - 4));
 }
 
+static bool are_items_right(uint8_t type, uint32_t items)
+{
+    if (type == RECORD_DATA || type == RECORD_COPY || type == RECORD_PARTS)
+        return items > 0 && items <= FORMAT_ITEMS_MAX;
+    return items == 0;
+}
+
 bool format_decode_record(const uint8_t in[FORMAT_RECORD_BYTES], uint32_t seed, uint64_t room,
                           struct record_head *head)
 {
@@ -115,6 +122,7 @@ bool format_decode_record(const uint8_t in[FORMAT_RECORD_BYTES], uint32_t seed, 
     /* what is cheap and tells most of what is no record comes first */
     if (in[12] < RECORD_DATA || in[12] > RECORD_END || in[13] || in[14] || in[15] ||
         format_room(bytes) > room || prefix > bytes ||
+        !are_items_right(in[12], format_get32(in + 16)) ||
         format_get32(in) != crc32c(seed, in + 4, FORMAT_RECORD_BYTES - 4))
         return false;
     *head = (struct record_head){.body_crc = format_get32(in + 4),

@@ -67,7 +67,7 @@ enum record_type {
  *     12      1  type
  *     13      1  flags, 0
  *     14      2  0
- *     16      4  items: of DATA, COPY and PARTS those of the record, else 0
+ *     16      4  items: of DATA, COPY and PARTS those of the record, 1 to 2^26; else 0
  *     20      4  prefix: bytes of the body that come before the owner's
  *     24      8  seq: of DATA, COPY and PARTS the record's, of notes the note's; else the next
  *                record's

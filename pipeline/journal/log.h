@@ -95,6 +95,7 @@ struct journal_write {
     struct { /* the log's */
         struct journal_write *next;
         struct journal_entry *entry;
+        void *waiter;
         uint64_t at;
         uint32_t bytes, crc;
         int32_t status;
@@ -110,7 +111,7 @@ struct journal_record {
     bool partly;  /* some of its items have been settled: see journal_open_items */
     bool earlier; /* was appended before the log was opened: it is replayed */
     int64_t arrived_ns;
-    uint64_t segment, at; /* the log's */
+    uint64_t segment, at, room; /* the log's */
 };
 
 struct journal_stats {
