@@ -140,6 +140,9 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     (void)SSL_CTX_set_mode(f.context, SSL_MODE_ENABLE_PARTIAL_WRITE);
+    /* The order of the clients that senders are built with, Go's and BoringSSL's. */
+    (void)SSL_CTX_set_ciphersuites(f.context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+                                              "TLS_CHACHA20_POLY1305_SHA256");
     if (h2)
         (void)SSL_CTX_set_alpn_protos(f.context, (const unsigned char *)"\x02h2", 3);
     while (wait_for(listener, POLLIN)) {
