@@ -1,6 +1,7 @@
 /* The body of a request in one piece: written as JSON, compressed, or gathered from small segments.
  * [blocking], one thread at a time for each body. */
 #include "exporters/otlphttp/exporter.h"
+#include "formats/compress/snappy_lz4.h"
 #include "formats/otlp/json_write.h"
 
 #include <stdlib.h>
@@ -24,11 +25,30 @@ static int pack_level(const struct exporter *e)
     return (int)(level < INT16_MIN ? INT16_MIN : level > INT16_MAX ? INT16_MAX : level);
 }
 
-enum pack_format exporter_pack_format(const struct exporter *e)
+static enum pack_format pack_format(const struct exporter *e)
 {
-    return e->compression == COMPRESS_GZIP   ? PACK_GZIP
-           : e->compression == COMPRESS_ZSTD ? PACK_ZSTD
-                                             : PACK_ZLIB;
+    static const enum pack_format formats[] = {
+        [COMPRESS_GZIP] = PACK_GZIP,     [COMPRESS_ZSTD] = PACK_ZSTD,
+        [COMPRESS_ZLIB] = PACK_ZLIB,     [COMPRESS_DEFLATE] = PACK_ZLIB,
+        [COMPRESS_SNAPPY] = PACK_SNAPPY, [COMPRESS_SNAPPY_FRAMED] = PACK_SNAPPY_FRAMED,
+        [COMPRESS_LZ4] = PACK_LZ4};
+    return formats[e->compression];
+}
+
+static int32_t make_packer(struct body *b, const struct client *c, sl_error *error)
+{
+    const struct exporter *e = c->exporter;
+    const void *more = NULL;
+    if (e->compression < COMPRESS_SNAPPY) {
+        b->packer = packer_create(pack_format(e), pack_level(e));
+    } else {
+        const sl_plugins *plugins = (const sl_plugins *)sl_interface(c->host, SL_PLUGINS);
+        const int32_t status = plugins->load(c->host, SNAPPY_LZ4_PLUGIN, SNAPPY_LZ4, &more, error);
+        if (status != SL_OK)
+            return status;
+        b->packer = packer_create_with((const struct snappy_lz4 *)more, pack_format(e));
+    }
+    return b->packer ? SL_OK : SL_ERR_NOMEM;
 }
 
 static int32_t append(void *context, const uint8_t *at, size_t n)
@@ -106,10 +126,9 @@ static int32_t make(struct body *b, const struct client *c, const sl_payload *pa
                     sl_error *error)
 {
     const struct exporter *e = c->exporter;
-    if (exporter_compresses(e) && !b->packer)
-        b->packer = packer_create(exporter_pack_format(e), pack_level(e));
-    if (exporter_compresses(e) && !b->packer)
-        return SL_ERR_NOMEM;
+    const int32_t status = exporter_compresses(e) && !b->packer ? make_packer(b, c, error) : SL_OK;
+    if (status != SL_OK)
+        return status;
     return e->encoding == ENCODE_JSON ? make_json(b, c, payload, error)
                                       : packer_pack(b->packer, payload->segments,
                                                     payload->n_segments, SIZE_MAX, &b->packed);

@@ -38,7 +38,8 @@ const sl_field exporter_fields[] = {
     SIGNAL_ENDPOINT(3, "profiles_endpoint", "URL for profiles, used as it is."),
     SL_ENUM(struct exporter, encoding, encodings, "The form of requests."),
     SL_ENUM(struct exporter, compression, exporter_compressions,
-            "gzip, zstd, zlib, deflate (the same as zlib by its other name) or none."),
+            "gzip, zstd, zlib, deflate (the same as zlib by its other name), snappy (a block), "
+            "x-snappy-framed, lz4 or none."),
     SL_STRUCT(struct exporter, compression_params, &params_struct, "How hard to compress."),
     SL_STRUCT(struct exporter, tls, &tls_client_struct, "How https:// is secured."),
     SL_MAP(struct exporter, headers, "Headers that are sent with each request.",
@@ -150,13 +151,11 @@ static int32_t check_compression(const struct exporter *e, sl_error *error)
 {
     const int64_t level = e->compression_params.level;
     const char *name = exporter_compressions[e->compression];
-    if (e->compression >= COMPRESS_REFUSED)
-        return sl_fail(
-            error, SL_ERR_UNSUPPORTED,
-            "compression: %s is not supported; use zstd, which is as fast and smaller, or "
-            "gzip, which every OTLP server takes",
-            name);
-    if (exporter_compresses(e) && e->compression != COMPRESS_ZSTD && (level < -2 || level > 9))
+    if (e->compression >= COMPRESS_SNAPPY && level != 0)
+        return sl_fail_at(error, SL_ERR_INVALID, &e->compression_params.level,
+                          "compression_params.level: %s has no levels", name);
+    if (exporter_compresses(e) && e->compression != COMPRESS_ZSTD &&
+        e->compression < COMPRESS_SNAPPY && (level < -2 || level > 9))
         return sl_fail(error, SL_ERR_INVALID,
                        "compression_params.level: %s has the levels -2 to 9, not %lld", name,
                        (long long)level);

@@ -25,7 +25,9 @@ enum compression {
     COMPRESS_ZSTD,
     COMPRESS_ZLIB,
     COMPRESS_DEFLATE, /* another name for zlib's format */
-    COMPRESS_REFUSED  /* what the names from here on stand for */
+    COMPRESS_SNAPPY,
+    COMPRESS_SNAPPY_FRAMED,
+    COMPRESS_LZ4
 };
 
 enum encoding { ENCODE_PROTO, ENCODE_JSON };
@@ -128,7 +130,6 @@ struct client {
 
 extern const char *const exporter_compressions[];
 bool exporter_compresses(const struct exporter *);
-enum pack_format exporter_pack_format(const struct exporter *);
 /* Must bodies be made, which takes a thread's time? Else payloads are sent as they lie. */
 bool body_is_made(const struct exporter *);
 /* Makes it: `whole` stays valid until the next call. A failure is explained. */

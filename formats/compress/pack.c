@@ -1,5 +1,6 @@
 /* See pack.h. One thread at a time for each packer. */
 #include "formats/compress/pack.h"
+#include "formats/compress/snappy_lz4.h"
 
 #include <libdeflate.h>
 #include <limits.h>
@@ -32,6 +33,7 @@ struct packer {
     z_stream z;
     bool z_begun; /* at the first message in parts */
     ZSTD_CCtx *zstd;
+    const struct snappy_lz4 *more; /* of its formats */
     /* of the message */
     struct pack_buffer *out;
     size_t limit;
@@ -49,25 +51,6 @@ static uInt chunk_of(size_t n)
 
 /* ---- the buffer ---- */
 
-void pack_buffer_deinit(struct pack_buffer *b)
-{
-    free(b->at);
-    b->at = NULL;
-    b->n = b->capacity = 0;
-}
-
-static int32_t buffer_reserve(struct pack_buffer *b, size_t capacity)
-{
-    if (capacity <= b->capacity)
-        return SL_OK;
-    uint8_t *at = realloc(b->at, capacity);
-    if (!at)
-        return SL_ERR_NOMEM;
-    b->at = at;
-    b->capacity = capacity;
-    return SL_OK;
-}
-
 /* Room behind what is written, at least a byte. */
 static int32_t buffer_room(struct pack_buffer *b, size_t limit, size_t *room)
 {
@@ -75,7 +58,7 @@ static int32_t buffer_room(struct pack_buffer *b, size_t limit, size_t *room)
         return SL_ERR_TOO_LARGE;
     if (b->n == b->capacity) {
         const size_t doubled = b->capacity > limit / 2 ? limit : b->capacity * 2;
-        const int32_t status = buffer_reserve(b, doubled);
+        const int32_t status = pack_buffer_reserve(b, doubled);
         if (status != SL_OK)
             return status;
     }
@@ -124,6 +107,16 @@ struct packer *packer_create(enum pack_format format, int level)
         return p;
     packer_destroy(p);
     return NULL;
+}
+
+struct packer *packer_create_with(const struct snappy_lz4 *more, enum pack_format format)
+{
+    struct packer *p = calloc(1, sizeof *p);
+    if (p) {
+        p->format = format;
+        p->more = more;
+    }
+    return p;
 }
 
 void packer_add_checksum(struct packer *p)
@@ -187,10 +180,29 @@ static int32_t zstd_feed(struct packer *p, sl_bytes in, bool last)
     }
 }
 
+/* Snappy and lz4 want messages in one piece: what comes in parts is gathered first. */
+static int32_t more_feed(struct packer *p, sl_bytes in, bool last)
+{
+    struct pack_buffer *g = &p->gathered;
+    if (last)
+        return p->more->pack(p->format, sl_slice(g->at, g->n), p->limit, p->out);
+    size_t wanted;
+    if (__builtin_add_overflow(g->n, in.n, &wanted))
+        return SL_ERR_TOO_LARGE;
+    if (wanted > g->capacity) {
+        const int32_t status = pack_buffer_reserve(g, wanted < SIZE_MAX / 2 ? 2 * wanted : wanted);
+        if (status != SL_OK)
+            return status;
+    }
+    memcpy(g->at + g->n, in.p, in.n);
+    g->n = wanted;
+    return SL_OK;
+}
+
 /* With `last` the message ends behind the input. */
 static int32_t feed(struct packer *p, sl_bytes in, bool last)
 {
-    return (p->format == PACK_ZSTD ? zstd_feed : deflate_feed)(p, in, last);
+    return (p->more ? more_feed : p->format == PACK_ZSTD ? zstd_feed : deflate_feed)(p, in, last);
 }
 
 static int32_t begin(struct packer *p, size_t expected, size_t limit, struct pack_buffer *out)
@@ -199,6 +211,10 @@ static int32_t begin(struct packer *p, size_t expected, size_t limit, struct pac
     p->out = out;
     p->limit = limit;
     out->n = 0;
+    if (p->more) {
+        p->gathered.n = 0;
+        return SL_OK;
+    }
     if (p->format == PACK_ZSTD) {
         (void)ZSTD_CCtx_reset(p->zstd, ZSTD_reset_session_only);
         /* spares a copy of all output, and of the input too where it comes as one piece; pages that
@@ -210,7 +226,7 @@ static int32_t begin(struct packer *p, size_t expected, size_t limit, struct pac
     } else {
         (void)deflateReset(&p->z);
     }
-    return buffer_reserve(out, smaller(limit, room));
+    return pack_buffer_reserve(out, smaller(limit, room));
 }
 
 int32_t packer_begin(struct packer *p, size_t limit, struct pack_buffer *out)
@@ -225,7 +241,10 @@ int32_t packer_feed(struct packer *p, const void *at, size_t n)
 
 int32_t packer_end(struct packer *p)
 {
-    return feed(p, sl_slice(&p->format, 0), true); /* zlib wants an address, also of nothing */
+    const int32_t status = feed(p, sl_slice(&p->format, 0), true); /* zlib wants an address */
+    if (p->gathered.capacity > GATHERED_KEPT)
+        pack_buffer_deinit(&p->gathered);
+    return status;
 }
 
 /* ---- as a whole ---- */
@@ -234,7 +253,7 @@ int32_t packer_end(struct packer *p)
 static int32_t gather(struct packer *p, const sl_bytes *segments, uint32_t n_segments, size_t total,
                       sl_bytes *whole)
 {
-    const int32_t status = buffer_reserve(&p->gathered, total);
+    const int32_t status = pack_buffer_reserve(&p->gathered, total);
     p->gathered.n = 0;
     for (uint32_t i = 0; i < n_segments && status == SL_OK; i++) {
         if (segments[i].n)
@@ -251,7 +270,7 @@ static int32_t deflate_whole(struct packer *p, sl_bytes in, size_t limit, struct
     const size_t bound = gzip ? libdeflate_gzip_compress_bound(p->whole, in.n)
                               : libdeflate_zlib_compress_bound(p->whole, in.n);
     /* pages that are not written to cost nothing */
-    const int32_t status = buffer_reserve(out, smaller(bound, limit));
+    const int32_t status = pack_buffer_reserve(out, smaller(bound, limit));
     if (status != SL_OK)
         return status;
     const size_t room = smaller(out->capacity, limit);
@@ -262,6 +281,8 @@ static int32_t deflate_whole(struct packer *p, sl_bytes in, size_t limit, struct
 
 static int32_t pack_whole(struct packer *p, sl_bytes in, size_t limit, struct pack_buffer *out)
 {
+    if (p->more)
+        return p->more->pack(p->format, in, limit, out);
     if (p->whole)
         return deflate_whole(p, in, limit, out);
     const int32_t status = begin(p, in.n, limit, out);
@@ -291,7 +312,7 @@ int32_t packer_pack(struct packer *p, const sl_bytes *segments, uint32_t n_segme
         if (__builtin_add_overflow(total, segments[i].n, &total))
             return SL_ERR_TOO_LARGE;
     }
-    if (n_segments > 1 && total > GATHERED_MAX)
+    if (n_segments > 1 && total > GATHERED_MAX && !p->more)
         return pack_parts(p, segments, n_segments, total, limit, out);
     if (n_segments > 1 && total > 0)
         status = gather(p, segments, n_segments, total, &whole);

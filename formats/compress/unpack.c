@@ -2,6 +2,7 @@
  * again where that was too little; it takes half of zlib's time. One thread at a time for each
  * unpacker. */
 #include "formats/compress/unpack.h"
+#include "formats/compress/snappy_lz4.h"
 
 #include <libdeflate.h>
 #include <stdlib.h>
@@ -9,9 +10,8 @@
 #include <zstd_errors.h>
 
 enum {
-    RATIO_EXPECTED = 4,           /* of OTLP at least, which makes 4 to 15 */
-    RATIO_BELIEVED = 64,          /* no first buffer is larger, whatever the message says */
-    OUTPUT_AT_FIRST = 4 * 1024,   /* bytes */
+    RATIO_EXPECTED = 4, /* of OTLP at least, which makes 4 to 15 */
+    RATIO_LEARNED_MAX = 64,
     GZIP_LENGTH = 4,              /* bytes at the end that say how much is in it */
     WINDOW_LOG_MAX = 25,          /* 32 MiB: what Go's zstd asks for at its best level */
     WINDOW_KEPT = 9 * 1024 * 1024 /* bytes of zstd's memory, for the usual window of up to 8 MiB */
@@ -19,15 +19,9 @@ enum {
 
 struct unpacker {
     struct libdeflate_decompressor *deflate;
-    ZSTD_DCtx *zstd; /* made when first needed */
-    size_t ratio;    /* what is expected of messages that do not tell their size: as the last one */
-};
-
-/* What has come out. */
-struct output {
-    const struct byte_target *target;
-    uint8_t *at;
-    size_t used, capacity, expected, limit;
+    ZSTD_DCtx *zstd;               /* made when first needed */
+    const struct snappy_lz4 *more; /* NULL: not loaded */
+    size_t ratio; /* what is expected of messages that do not tell their size: as the last one */
 };
 
 struct unpacker *unpacker_create(void)
@@ -51,46 +45,12 @@ void unpacker_destroy(struct unpacker *u)
     }
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* How large the first buffer should be for n bytes that say they hold `said`. */
-static size_t expected_of(const struct unpacker *u, size_t n, uint64_t said)
-{
-    if (n > SIZE_MAX / RATIO_BELIEVED)
-        return SIZE_MAX;
-    return said >= n / 2 && said <= (uint64_t)n * RATIO_BELIEVED ? (size_t)said : n * u->ratio;
-}
-
 static size_t ratio_of(size_t packed, size_t plain)
 {
     const size_t ratio = plain / packed + 1;
-    return ratio < RATIO_EXPECTED   ? RATIO_EXPECTED
-           : ratio > RATIO_BELIEVED ? RATIO_BELIEVED
-                                    : ratio;
-}
-
-static int32_t output_grow(struct output *o, sl_error *error)
-{
-    if (o->capacity >= o->limit)
-        return sl_fail(error, SL_ERR_TOO_LARGE, "unpacks to more than the limit of %zu bytes",
-                       o->limit);
-    size_t capacity = o->expected;
-    if (o->capacity > 0 && __builtin_mul_overflow(o->capacity, (size_t)2, &capacity))
-        capacity = o->limit;
-    if (capacity <= o->used)
-        capacity = o->used + OUTPUT_AT_FIRST;
-    capacity = smaller(capacity, o->limit);
-    uint8_t *at = NULL;
-    size_t got = 0;
-    int32_t status = o->target->grow(o->target->ctx, capacity, &at, &got);
-    if (status != SL_OK)
-        return sl_fail(error, status, "no memory for %zu unpacked bytes", capacity);
-    o->at = at;
-    o->capacity = smaller(got, o->limit);
-    return SL_OK;
+    return ratio < RATIO_EXPECTED      ? RATIO_EXPECTED
+           : ratio > RATIO_LEARNED_MAX ? RATIO_LEARNED_MAX
+                                       : ratio;
 }
 
 /* ---- gzip and zlib ---- */
@@ -120,7 +80,7 @@ static int32_t inflate_all(struct unpacker *u, enum pack_format format, sl_bytes
     uint8_t nothing;
     const uint32_t said = gzip ? length_of_gzip(in) : UINT32_MAX;
     int32_t status = SL_OK;
-    o->expected = expected_of(u, in.n, said);
+    output_expect(o, in.n, said);
     if (in.n == 0)
         return sl_fail(error, SL_ERR_INVALID, "an empty body is not %s", name);
     if (said > 0 && o->limit > 0 && begins_as(format, in))
@@ -184,7 +144,7 @@ static int32_t unzstd_all(struct unpacker *u, sl_bytes in, struct output *o, sl_
         return sl_fail(error, SL_ERR_INVALID, "an empty body is not zstd");
     const uint64_t said = ZSTD_getFrameContentSize(in.p, in.n);
     int32_t status = zstd_begin(u, error);
-    o->expected = expected_of(u, in.n, said);
+    output_expect(o, in.n, said);
     if (status == SL_OK && said > 0 && said < ZSTD_CONTENTSIZE_ERROR)
         status = output_grow(o, error);
     while (status == SL_OK && (from.pos < from.size || !ended)) {
@@ -211,12 +171,25 @@ static int32_t unzstd_all(struct unpacker *u, sl_bytes in, struct output *o, sl_
     return status;
 }
 
+void unpacker_use(struct unpacker *u, const struct snappy_lz4 *more)
+{
+    u->more = more;
+}
+
+static int32_t unpack_more(struct unpacker *u, enum pack_format format, sl_bytes in,
+                           struct output *o, sl_error *error)
+{
+    return u->more ? u->more->unpack(format, in, o, error)
+                   : sl_fail(error, SL_ERR_UNSUPPORTED, "snappy and lz4 are not loaded");
+}
+
 int32_t unpack(struct unpacker *u, enum pack_format format, sl_bytes packed,
                const struct byte_target *target, size_t limit, size_t *size, sl_error *error)
 {
-    struct output o = {.target = target, .limit = limit};
-    const int32_t status = format == PACK_ZSTD ? unzstd_all(u, packed, &o, error)
-                                               : inflate_all(u, format, packed, &o, error);
+    struct output o = {.target = target, .limit = limit, .ratio = u->ratio};
+    const int32_t status = format > PACK_ZSTD    ? unpack_more(u, format, packed, &o, error)
+                           : format == PACK_ZSTD ? unzstd_all(u, packed, &o, error)
+                                                 : inflate_all(u, format, packed, &o, error);
     if (ZSTD_sizeof_DCtx(u->zstd) > WINDOW_KEPT) {
         (void)ZSTD_freeDCtx(u->zstd);
         u->zstd = NULL;

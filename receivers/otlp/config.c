@@ -142,8 +142,8 @@ static const sl_field http_fields[] = {
     SL_BOOL(struct http_config, keep_alives_enabled, "Connections may serve several requests.",
             .def.u = 1),
     SL_TEXTS(struct http_config, compression_algorithms,
-             "Content encodings that are taken, of \"\", gzip, zstd, zlib and deflate; all of them "
-             "where nothing is given.",
+             "Content encodings that are taken, of \"\", gzip, zstd, zlib, deflate, snappy, "
+             "x-snappy-framed and lz4; all of them where nothing is given.",
              SL_PRESENT(struct http_config, algorithms_given)),
     SL_BOOL(struct http_config, include_metadata, INCLUDE_METADATA),
     SL_STRUCT(struct http_config, auth, &http_auth_struct, "Who may send; without it, everybody.",
@@ -282,12 +282,12 @@ static int32_t check_encodings(const struct http_config *c, sl_error *error)
         const sl_bytes name = *SL_LIST_AT(sl_bytes, c->compression_algorithms, i);
         const enum content_encoding encoding = encoding_named(name);
         if (encoding >= ENCODINGS)
-            return sl_fail(error, encoding == ENCODING_ABSENT ? SL_ERR_UNSUPPORTED : SL_ERR_INVALID,
-                           "protocols.http.compression_algorithms has \"%.*s\", which %s; there "
-                           "are \"\", gzip, zstd, zlib and deflate",
-                           (int)(name.n < 40 ? name.n : 40), (const char *)name.p,
-                           encoding == ENCODING_ABSENT ? "Sluice does not read"
-                                                       : "is no content encoding");
+            return sl_fail(
+                error, SL_ERR_INVALID,
+                "protocols.http.compression_algorithms has \"%.*s\", which is no content "
+                "encoding; there are \"\", gzip, zstd, zlib, deflate, snappy, "
+                "x-snappy-framed and lz4",
+                (int)(name.n < 40 ? name.n : 40), (const char *)name.p);
     }
     return SL_OK;
 }

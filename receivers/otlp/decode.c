@@ -1,6 +1,7 @@
 /* Unpacks and transcodes bodies; the plugin "otlp_decode". One thread at a time for each decoder. */
 #include "receivers/otlp/decode.h"
 
+#include "formats/compress/snappy_lz4.h"
 #include "formats/compress/unpack.h"
 #include "formats/otlp/json_read.h"
 #include "formats/otlp/proto/logs_service.pb-c.h"
@@ -13,6 +14,7 @@ struct decoder {
     const sl_host *host;
     size_t limit;
     struct unpacker *unpacker;
+    bool has_more; /* snappy and lz4 */
     struct json_schema *schemas[INTAKE_SIGNALS];
     struct json_reader *readers[INTAKE_SIGNALS];
 };
@@ -57,14 +59,33 @@ static int32_t payload_writer_grow(void *ctx, size_t capacity, uint8_t **at, siz
     return status;
 }
 
+/* Where the plugin is missing, the sender did nothing wrong, and may try again. */
+static int32_t load_more(struct decoder *d, sl_error *error)
+{
+    const sl_plugins *plugins = (const sl_plugins *)sl_interface(d->host, SL_PLUGINS);
+    sl_error why = {.size = sizeof why};
+    const void *more = NULL;
+    if (d->has_more)
+        return SL_OK;
+    if (plugins->load(d->host, SNAPPY_LZ4_PLUGIN, SNAPPY_LZ4, &more, &why) != SL_OK) {
+        sl_log(d->host, SL_LOG_ERROR, "OTLP: snappy and lz4 cannot be read: %s", why.text);
+        return sl_fail(error, SL_ERR_IO, "this server cannot read snappy and lz4 now");
+    }
+    unpacker_use(d->unpacker, (const struct snappy_lz4 *)more);
+    d->has_more = true;
+    return SL_OK;
+}
+
 static int32_t unpack_body(struct decoder *d, enum content_encoding encoding, sl_bytes in,
                            const struct byte_target *target, size_t *n, sl_error *error)
 {
+    const enum pack_format format = encoding_format(encoding);
     if (!d->unpacker)
         d->unpacker = unpacker_create();
     if (!d->unpacker)
         return sl_fail(error, SL_ERR_NOMEM, "no memory to unpack the body");
-    return unpack(d->unpacker, encoding_format(encoding), in, target, d->limit, n, error);
+    const int32_t status = format > PACK_ZSTD ? load_more(d, error) : SL_OK;
+    return status == SL_OK ? unpack(d->unpacker, format, in, target, d->limit, n, error) : status;
 }
 
 static struct json_reader *reader_of(struct decoder *d, uint32_t index)

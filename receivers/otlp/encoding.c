@@ -9,8 +9,8 @@ static const struct {
 } names[] = {{"", ENCODING_PLAIN},        {"identity", ENCODING_PLAIN},
              {"gzip", ENCODING_GZIP},     {"zstd", ENCODING_ZSTD},
              {"zlib", ENCODING_ZLIB},     {"deflate", ENCODING_DEFLATE},
-             {"snappy", ENCODING_ABSENT}, {"x-snappy-framed", ENCODING_ABSENT},
-             {"lz4", ENCODING_ABSENT}};
+             {"snappy", ENCODING_SNAPPY}, {"x-snappy-framed", ENCODING_SNAPPY_FRAMED},
+             {"lz4", ENCODING_LZ4}};
 enum { NAMES = sizeof names / sizeof *names };
 
 enum content_encoding encoding_named(sl_bytes name)
@@ -25,14 +25,18 @@ enum content_encoding encoding_named(sl_bytes name)
 
 enum pack_format encoding_format(enum content_encoding encoding)
 {
-    return encoding == ENCODING_GZIP   ? PACK_GZIP
-           : encoding == ENCODING_ZSTD ? PACK_ZSTD
-                                       : PACK_ZLIB;
+    static const enum pack_format formats[ENCODINGS] = {
+        [ENCODING_GZIP] = PACK_GZIP,     [ENCODING_ZSTD] = PACK_ZSTD,
+        [ENCODING_ZLIB] = PACK_ZLIB,     [ENCODING_DEFLATE] = PACK_ZLIB,
+        [ENCODING_SNAPPY] = PACK_SNAPPY, [ENCODING_SNAPPY_FRAMED] = PACK_SNAPPY_FRAMED,
+        [ENCODING_LZ4] = PACK_LZ4};
+    return formats[encoding];
 }
 
 void encodings_list(uint32_t mask, char *to, size_t room)
 {
-    static const char *const shown[ENCODINGS] = {"none", "gzip", "zstd", "zlib", "deflate"};
+    static const char *const shown[ENCODINGS] = {
+        "none", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4"};
     size_t n = 0;
     to[0] = 0;
     for (uint32_t i = 0; i < ENCODINGS && n < room; i++) {

@@ -11,9 +11,11 @@ enum content_encoding {
     ENCODING_ZSTD,
     ENCODING_ZLIB,
     ENCODING_DEFLATE, /* zlib's container, too */
+    ENCODING_SNAPPY,  /* a block, or framed */
+    ENCODING_SNAPPY_FRAMED,
+    ENCODING_LZ4,
     ENCODINGS,
-    ENCODING_ABSENT, /* the Collector has it, and Sluice does not */
-    ENCODING_UNKNOWN
+    ENCODING_UNKNOWN = ENCODINGS
 };
 
 /* Every encoding that is there, as a mask of 1 << encoding. */
@@ -21,7 +23,7 @@ enum content_encoding {
 
 /* Of a header's or the config's value, whatever its case. */
 enum content_encoding encoding_named(sl_bytes name);
-/* Of an encoding that is there, but for the plain one. */
+/* Of a known encoding, but for the plain one. */
 enum pack_format encoding_format(enum content_encoding);
 /* "gzip, zstd" of a mask, for texts; an empty one is "none". */
 void encodings_list(uint32_t mask, char *to, size_t room);

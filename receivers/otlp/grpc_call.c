@@ -302,14 +302,20 @@ static int32_t copy_slices(struct exchange *e, const grpc_slice_buffer *b, uint6
     return SL_OK;
 }
 
-/* gRPC 1.51 does not know zstd: it complains on stderr about the header and hands the message on as
- * if it were not compressed. No request of OTLP begins like this: that would be a field 5, and there
- * is none. */
-static bool is_zstd(const grpc_slice_buffer *b)
+/* gRPC 1.51 does not know zstd, nor snappy, which is framed in gRPC: it complains on stderr about the
+ * header and hands the message on as if it were not compressed. No request of OTLP begins like one of
+ * them: that would be a field 5, of which there is none, or a field of no known type. */
+static enum content_encoding encoding_of_bytes(const grpc_slice_buffer *b)
 {
-    static const uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd};
-    return b->count > 0 && GRPC_SLICE_LENGTH(b->slices[0]) >= sizeof magic &&
-           memcmp(GRPC_SLICE_START_PTR(b->slices[0]), magic, sizeof magic) == 0;
+    static const uint8_t zstd[] = {0x28, 0xb5, 0x2f, 0xfd}, snappy[] = {0xff, 6, 0, 0, 's', 'N'};
+    if (b->count == 0)
+        return ENCODING_PLAIN;
+    const uint8_t *at = GRPC_SLICE_START_PTR(b->slices[0]);
+    const size_t n = GRPC_SLICE_LENGTH(b->slices[0]);
+    if (n >= sizeof zstd && memcmp(at, zstd, sizeof zstd) == 0)
+        return ENCODING_ZSTD;
+    return n >= sizeof snappy && memcmp(at, snappy, sizeof snappy) == 0 ? ENCODING_SNAPPY_FRAMED
+                                                                        : ENCODING_PLAIN;
 }
 
 /* The message becomes e->payload; stays NULL for an empty request. */
@@ -318,6 +324,7 @@ static int32_t read_message(struct exchange *e, sl_error *error)
     const sl_host *h = e->server->host;
     const grpc_slice_buffer *b = &e->request->data.raw.slice_buffer;
     const grpc_compression_algorithm packed = e->request->data.raw.compression;
+    const enum content_encoding seen = encoding_of_bytes(b);
     uint64_t used = 0;
     int32_t status;
     if (packed == GRPC_COMPRESS_GZIP)
@@ -326,9 +333,10 @@ static int32_t read_message(struct exchange *e, sl_error *error)
         status = unpack_slices(e, ENCODING_ZLIB, &used, error);
     else if (packed != GRPC_COMPRESS_NONE)
         return sl_fail(error, SL_ERR_UNSUPPORTED,
-                       "unsupported grpc-encoding; this server takes gzip, deflate and zstd");
-    else if (is_zstd(b))
-        status = unpack_slices(e, ENCODING_ZSTD, &used, error);
+                       "unsupported grpc-encoding; this server takes gzip, deflate, zstd and "
+                       "snappy");
+    else if (seen != ENCODING_PLAIN)
+        status = unpack_slices(e, seen, &used, error);
     else if (b->length == 0)
         return SL_OK;
     else

@@ -196,7 +196,7 @@ static bool encoding_read(const struct otlp_http *s, const struct http_request *
 
 static void refuse_encoding(struct http_request *rq, struct otlp_http *s)
 {
-    char list[64], text[128];
+    char list[96], text[160];
     struct verdict v;
     encodings_list(s->encodings, list, sizeof list);
     (void)snprintf(text, sizeof text, "unsupported Content-Encoding; this server takes: %s", list);

@@ -9,6 +9,7 @@ import threading
 import unittest
 import zlib
 
+import cramjam
 from google.rpc import code_pb2
 
 from harness import otlp
@@ -27,7 +28,13 @@ def zstd(data, *options):
 
 
 # Content encodings, and what packs in them.
-PACKERS = {"gzip": gzip.compress, "zlib": zlib.compress, "deflate": zlib.compress, "zstd": zstd}
+def packer(pack):
+    return lambda data: bytes(pack(data))
+
+
+PACKERS = {"gzip": gzip.compress, "zlib": zlib.compress, "deflate": zlib.compress, "zstd": zstd,
+           "x-snappy-framed": packer(cramjam.snappy.compress), "lz4": packer(cramjam.lz4.compress),
+           "snappy": packer(cramjam.snappy.compress_raw)}
 
 
 class Receiver(EndToEnd):
@@ -117,7 +124,7 @@ class Http(Receiver):
             self.assertEqual(answer.code, 200 if whole else 400, n)
 
     def test_unknown_encodings(self):
-        for encoding in ("br", "x-unknown", "gzip, gzip", "snappy", "lz4", "zstd, zstd"):
+        for encoding in ("br", "x-unknown", "gzip, gzip", "lz4, lz4", "zstd, zstd"):
             self.check_status(self.post(b"", Content_Encoding=encoding), 400, "INVALID_ARGUMENT")
         self.assert_sent(self.post(otlp.spans([1]), Content_Encoding="identity"))
         self.assert_sent(self.post(gzip.compress(otlp.spans([1])), Content_Encoding="GZIP"))
@@ -142,11 +149,12 @@ class Http(Receiver):
                     self.assert_sent(self.post(packed, **headers))
                     for damaged in (packed[:-1], packed[:len(packed) // 2], packed + b"x", body, b""):
                         self.assertEqual(self.post(damaged, **headers).code, 400)
+        self.assert_sent(self.post(PACKERS["x-snappy-framed"](otlp.spans([1])), Content_Encoding="snappy"))
         self.assert_sent(self.post(zstd(otlp.spans([1])) + zstd(otlp.spans([2])), Content_Encoding="zstd"))
         self.check_status(self.post(zlib.compress(otlp.spans([1]))[2:-4], Content_Encoding="deflate"), 400,
                           "INVALID_ARGUMENT")
         page = self.sluice_.metrics()
-        self.assertEqual(page.sum("otelcol_receiver_accepted_spans", transport="http"), 20 * 8 + 2)
+        self.assertEqual(page.sum("otelcol_receiver_accepted_spans", transport="http"), 20 * 14 + 3)
 
     def test_too_large(self):
         body = otlp.spans(range(100), padding=MIB // 90)
@@ -318,22 +326,23 @@ class Grpc(Receiver):
             self.assertFalse(answer.retryable)
         self.still_works()
 
-    def test_zstd_of_other_libraries(self):
-        """gRPC's C core does not know it; Go's clients send it."""
-        def call(body, flag=1):
+    def test_what_other_libraries_send(self):
+        """gRPC's C core knows neither zstd nor snappy; Go's clients send them."""
+        def call(body, encoding, flag=1):
             path = self.file("frame")
             path.write_bytes(struct.pack(">BI", flag, len(body)) + body)
             made = subprocess.run(
                 ["curl", "-sS", "--http2-prior-knowledge", "-m", "20", "-D", "-", "-o", "/dev/null",
-                 "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", "grpc-encoding: zstd",
+                 "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", f"grpc-encoding: {encoding}",
                  "--data-binary", f"@{path}", f"http://{self.sluice_.grpc()}{otlp.SIGNALS['traces'].grpc}"],
                 stdout=subprocess.PIPE, text=True, check=True)
             return re.search(r"^grpc-status: (\d+)", made.stdout, re.M)[1]
-        for body, status in ((zstd(otlp.spans(range(5))), code_pb2.OK),
-                             (zstd(otlp.spans(range(5)))[:-1], code_pb2.INVALID_ARGUMENT),
-                             (zstd(bytes(100 * MIB)), code_pb2.RESOURCE_EXHAUSTED)):
-            self.assertEqual(int(call(body)), status)
-        self.assertEqual(self.sluice_.metrics().sum("otelcol_receiver_accepted_spans"), 5)
+        for encoding, pack in (("zstd", zstd), ("snappy", PACKERS["x-snappy-framed"])):
+            for body, status in ((pack(otlp.spans(range(5))), code_pb2.OK),
+                                 (pack(otlp.spans(range(5)))[:-1], code_pb2.INVALID_ARGUMENT),
+                                 (pack(bytes(10 * MIB)), code_pb2.RESOURCE_EXHAUSTED)):
+                self.assertEqual(int(call(body, encoding)), status)
+        self.assertEqual(self.sluice_.metrics().sum("otelcol_receiver_accepted_spans"), 10)
         self.still_works()
 
 

@@ -1,5 +1,6 @@
 /* Fuzz target: compressed bodies from the network. The first byte chooses the format. Unpacks twice
  * with one unpacker, with the same result, and never beyond the limit; one thread. */
+#include "formats/compress/snappy_lz4.h"
 #include "formats/compress/unpack.h"
 
 #include <stdlib.h>
@@ -31,10 +32,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const sl_bytes in = sl_slice(data + 1, size - 1);
-    const enum pack_format format = (enum pack_format)(data[0] % (PACK_ZSTD + 1));
+    const enum pack_format format = (enum pack_format)(data[0] % PACK_FORMATS);
     struct unpacker *u = unpacker_create();
     if (!u)
         return 0;
+    extern const sl_plugin sluice_plugin_snappy_lz4;
+    unpacker_use(u, (const struct snappy_lz4 *)sluice_plugin_snappy_lz4.interface_of(SNAPPY_LZ4));
     struct sink sinks[2] = {{0}, {0}};
     const struct byte_target first = {&sinks[0], sink_grow}, second = {&sinks[1], sink_grow};
     size_t n[2] = {0, 0};

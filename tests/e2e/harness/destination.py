@@ -10,6 +10,7 @@ from collections import deque
 from concurrent import futures
 from dataclasses import dataclass, field
 
+import cramjam
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -139,7 +140,10 @@ class GrpcDestination(Destination):
 
 
 UNPACK = {None: bytes, "gzip": gzip.decompress, "zlib": zlib.decompress,
-          "deflate": zlib.decompress, "zstd": zstd.decompress}
+          "deflate": zlib.decompress, "zstd": zstd.decompress,
+          "snappy": lambda body: bytes(cramjam.snappy.decompress_raw(body)),
+          "x-snappy-framed": lambda body: bytes(cramjam.snappy.decompress(body)),
+          "lz4": lambda body: bytes(cramjam.lz4.decompress(body))}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
