@@ -44,9 +44,17 @@ struct tally {
     struct ending reason;
 };
 
+/* For an emitter inside the runtime that must know which items have ended, and how. Any thread;
+ * `settled` of the root's sl_hear comes last. */
+struct root_watch {
+    void (*ended)(void *ctx, uint64_t cookie, uint32_t first, uint32_t n, const struct ending *);
+    void *ctx;
+};
+
 struct root {
     const sl_hear *hear; /* may be NULL */
     uint64_t cookie;
+    const struct root_watch *watch; /* NULL: nobody asks which items have ended */
     struct ledger *ledger;       /* the emitter's; may be NULL */
     _Atomic uint64_t *unsettled; /* the emitter's roots that have not been heard of; may be NULL */
     _Atomic uint32_t runs;       /* runs through processors that `taken` waits for */

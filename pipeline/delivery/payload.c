@@ -88,6 +88,13 @@ void payload_close_trusted(struct payload *p, uint64_t used, uint32_t signal, ui
     set_one_segment(p, used, signal, NULL, items);
 }
 
+void payload_close_part(struct payload *p, sl_bytes part, uint32_t signal, const char *encoding,
+                        uint32_t items)
+{
+    set_one_segment(p, part.n, signal, encoding, items);
+    p->own = part;
+}
+
 static bool lies_in(sl_bytes inner, sl_bytes outer)
 {
     const uintptr_t at = (uintptr_t)inner.p, begin = (uintptr_t)outer.p;

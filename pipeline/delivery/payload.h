@@ -40,6 +40,10 @@ int32_t payload_close(struct payload *, const struct payload_limits *, uint64_t 
 /* For bytes that the runtime itself cut from checked ones. */
 void payload_close_trusted(struct payload *, uint64_t used, uint32_t signal, uint32_t items);
 
+/* The same where only a part of the buffer is the payload. */
+void payload_close_part(struct payload *, sl_bytes part, uint32_t signal, const char *encoding,
+                        uint32_t items);
+
 /* The same for bytes of which some are still those of `from`: see sl_rewrite in plugin.h. */
 int32_t payload_close_rewritten(struct payload *, struct payload *from, uint64_t used,
                                 const sl_bytes *segments, uint32_t n, uint32_t signal,

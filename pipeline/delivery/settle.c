@@ -123,8 +123,14 @@ static uint32_t part_end(const struct delivery *d, uint32_t i)
     return i + 1 < d->n_parts ? d->parts[i + 1].at : d->pub.items;
 }
 
+/* A root counts its items, and does not ask which they are. */
+static bool only_counts(const struct delivery *d)
+{
+    return d->kind == DELIVERY_ROOT && !d->root->watch;
+}
+
 /* Items of an ITEMWISE child end: so do those that they stand for. Neighbours that are owed to the
- * same parent in one run, or to the same root, become one credit. */
+ * same parent in one run, or to such a root, become one credit. */
 static void credit_parents(struct delivery *d, uint32_t first, uint32_t n, const struct ending *e)
 {
     uint32_t low = 0, high = d->n_parts;
@@ -144,7 +150,7 @@ static void credit_parents(struct delivery *d, uint32_t first, uint32_t n, const
         first += k;
         n -= k;
         while (n && d->parts[i + 1].from == p->from &&
-               (p->from->kind == DELIVERY_ROOT || d->parts[i + 1].first == start + sum)) {
+               (only_counts(p->from) || d->parts[i + 1].first == start + sum)) {
             i++;
             k = part_end(d, i) - first;
             k = k < n ? k : n;
@@ -164,6 +170,8 @@ void delivery_credit(struct delivery *d, uint32_t first, uint32_t n, const struc
     case DELIVERY_ROOT:
         ledger_ended(d->root->ledger, e->outcome, e->why, n);
         tally_add(d->tally, n, e);
+        if (d->root->watch)
+            d->root->watch->ended(d->root->watch->ctx, d->root->cookie, first, n, e);
         break;
     case DELIVERY_AS_ONE:
         tally_add(d->tally, n, e);
@@ -190,7 +198,7 @@ int32_t delivery_settle(const sl_piece *pieces, uint32_t n, const struct ending 
         struct delivery *d = delivery_of(p.from);
         uint32_t sum = p.count;
         while (i + 1 < n && pieces[i + 1].from == p.from &&
-               (d->kind == DELIVERY_ROOT || pieces[i + 1].first == p.first + sum))
+               (only_counts(d) || pieces[i + 1].first == p.first + sum))
             sum += pieces[++i].count;
         ledger_ended(ledger, ending->outcome, ending->why, sum);
         delivery_credit(d, p.first, sum, ending);
