@@ -706,6 +706,16 @@ typedef struct sl_storage {
     int32_t (*directory)(const sl_host *, const char **path, sl_error *); /* [control] */
 } sl_storage;
 
+/* An extension's own: a directory for journals and persistent queues, named by `storage:` in the
+ * config. Fetched after `start`; what it says stays true until `destroy`. */
+#define SL_STORAGE_PROVIDER "sluice.storage_provider/1"
+typedef struct sl_storage_provider {
+    uint32_t size;
+    uint32_t sync;         /* nonzero: what is kept in it shall survive a loss of power */
+    const char *directory; /* is there since `start` */
+    uint64_t max_bytes;    /* of each journal or queue in it; 0: what their own keys say */
+} sl_storage_provider;
+
 /* Notes in the pipeline's journal. What the instance forwards or settles after `append` leaves the
  * host only once the note is as durable as the journal. NULL where the pipeline has no journal. */
 #define SL_JOURNAL_NOTE "sluice.journal_note/1"
