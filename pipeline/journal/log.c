@@ -144,6 +144,16 @@ static int64_t find_oldest(struct journal *j)
     return oldest_ns;
 }
 
+void journal_read_size(struct journal *j, struct journal_size *size)
+{
+    (void)pthread_mutex_lock(&j->mutex);
+    *size = (struct journal_size){.records = j->open.records,
+                                  .items = j->open.items,
+                                  .bytes = j->open.bytes,
+                                  .unwritten = settle_is_due(j) || j->settling.n > 0};
+    (void)pthread_mutex_unlock(&j->mutex);
+}
+
 void journal_read_stats(struct journal *j, struct journal_stats *stats)
 {
     (void)pthread_mutex_lock(&j->cursor_mutex);

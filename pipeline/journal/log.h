@@ -114,6 +114,12 @@ struct journal_record {
     uint64_t segment, at, room; /* the log's */
 };
 
+/* What has not ended, waiting or taken. */
+struct journal_size {
+    uint64_t records, items, bytes;
+    bool unwritten; /* something has ended, and the disk has not been told yet */
+};
+
 struct journal_stats {
     uint64_t records, items, bytes; /* not settled, waiting or taken */
     uint64_t waiting_records, waiting_items, waiting_bytes;
@@ -155,8 +161,9 @@ void journal_quarantine(struct journal *, const struct journal_record *);
 void journal_open_items(struct journal *, uint64_t seq, uint64_t *mask);
 
 /* Items of a taken record have ended. Cannot fail: where memory is short it is forgotten that they
- * have until all of the record's items have, or the process ends. An item is settled once. */
-void journal_settle(struct journal *, uint64_t seq, uint32_t first, uint32_t n);
+ * have until all of the record's items have, or the process ends. An item is settled once. Returns how many
+ * of them had not: a record that made room for others has ended before. */
+uint32_t journal_settle(struct journal *, uint64_t seq, uint32_t first, uint32_t n);
 /* A taken record's other items have not ended and shall be read again, before what waits. */
 void journal_put_back(struct journal *, uint64_t seq);
 
@@ -173,5 +180,7 @@ int32_t journal_notes(struct journal *, sl_bytes owner,
  * segments, tries again what failed. Blocks. */
 void journal_work(struct journal *);
 
+/* A short look, which never waits for the disk, as journal_read_stats may. */
+void journal_read_size(struct journal *, struct journal_size *);
 void journal_read_stats(struct journal *, struct journal_stats *);
 #endif

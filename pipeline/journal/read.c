@@ -197,6 +197,14 @@ void read_end_damaged(struct journal *j, struct journal_entry *e)
 
 /* ---- the calls ---- */
 
+bool journal_waits(struct journal *j)
+{
+    (void)pthread_mutex_lock(&j->mutex);
+    const bool waits = j->unread.records > 0 || j->put_back.records > 0;
+    (void)pthread_mutex_unlock(&j->mutex);
+    return waits;
+}
+
 int32_t journal_peek(struct journal *j, struct journal_record *record)
 {
     int32_t status = SL_OK;
@@ -295,4 +303,23 @@ int32_t journal_take(struct journal *j, const struct journal_record *record, uin
     log_leave(j);
     fault_point("journal.read.after_take");
     return status;
+}
+
+void journal_quarantine(struct journal *j, const struct journal_record *record)
+{
+    int failed = 0;
+    log_enter(j);
+    struct journal_entry *e = entry_find(j, record->seq);
+    if (e && e->state == ENTRY_TAKEN && segment_pin(j, e->segment, &failed)) {
+        struct segment *s = e->segment;
+        const uint64_t at = e->at;
+        (void)pthread_mutex_unlock(&j->mutex);
+        quarantine_save(j, s->fd, s->id, at, at + format_room(record->bytes));
+        (void)pthread_mutex_lock(&j->mutex);
+        segment_unpin(j, s);
+        e = entry_find(j, record->seq);
+    }
+    if (e && e->state == ENTRY_TAKEN)
+        read_end_damaged(j, e);
+    log_leave(j);
 }

@@ -33,13 +33,13 @@ static uint32_t clear_items(struct journal_entry *e, uint32_t first, uint32_t n)
     return n < e->open ? n : e->open;
 }
 
-void journal_settle(struct journal *j, uint64_t seq, uint32_t first, uint32_t n)
+uint32_t journal_settle(struct journal *j, uint64_t seq, uint32_t first, uint32_t n)
 {
     log_enter(j);
     struct journal_entry *e = entry_find(j, seq);
     if (!e || e->state != ENTRY_TAKEN || first >= e->items) {
         log_leave(j);
-        return;
+        return 0;
     }
     if (n > e->items - first)
         n = e->items - first;
@@ -58,6 +58,7 @@ void journal_settle(struct journal *j, uint64_t seq, uint32_t first, uint32_t n)
         log_ask_flush(j);
     }
     log_leave(j);
+    return ended;
 }
 
 void journal_put_back(struct journal *j, uint64_t seq)
