@@ -113,9 +113,10 @@ static int version(const struct cli_command *c, int argc, char **argv)
 }
 
 static const struct cli_option *const run_options[] = {
-    &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_watch, &cli_feature_gates, NULL};
+    &cli_config,  &cli_set,   &cli_plugins,       &cli_state,
+    &cli_journal, &cli_watch, &cli_feature_gates, NULL};
 static const struct cli_option *const validate_options[] = {
-    &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_feature_gates, NULL};
+    &cli_config, &cli_set, &cli_plugins, &cli_state, &cli_journal, &cli_feature_gates, NULL};
 static const struct cli_option *const components_options[] = {&cli_plugins, &cli_form, &cli_json,
                                                               NULL};
 static const struct cli_option *const config_options[] = {&cli_plugins, NULL};

@@ -14,6 +14,10 @@ const struct cli_option cli_plugins = {
     "Directory to look for plugins in, instead of the built-in one. May be given several times."};
 const struct cli_option cli_state = {"--state", NULL, "DIR",
                                      "Directory for what components keep between runs."};
+const struct cli_option cli_journal = {"--journal", NULL, "DIR",
+                                       "Gives every pipeline that has none a journal in this "
+                                       "directory: what was acknowledged survives "
+                                       "the process."};
 const struct cli_option cli_format = {"--format", NULL, "FORMAT", "yaml (default) or json."};
 const struct cli_option cli_form = {"--format", NULL, "FORMAT", "text (default) or markdown."};
 const struct cli_option cli_unredacted = {"--unredacted", NULL, NULL,
@@ -60,6 +64,8 @@ static bool take(const struct cli_option *o, const char *value, struct cli_value
         return add(v->plugins, &v->n_plugins, value);
     if (o == &cli_state)
         v->state = value;
+    else if (o == &cli_journal)
+        v->journal = value;
     else if (o == &cli_format || o == &cli_form)
         v->format = value;
     else if (o == &cli_unredacted)
@@ -160,6 +166,7 @@ void cli_service_options(const struct cli_values *v, struct service_options *o)
     o->plugin_directories = v->plugins;
     o->n_plugin_directories = v->n_plugins;
     o->state_directory = v->state;
+    o->journal_directory = v->journal;
     o->watch = v->watch;
 }
 

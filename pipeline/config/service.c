@@ -324,7 +324,15 @@ static void add_pipeline(struct builder *b, const struct config_node *c)
     const struct config_node *receivers = config_find(c, sl_str("receivers"));
     const struct config_node *exporters = config_find(c, sl_str("exporters"));
     p.lanes = set->lanes;
-    p.journal = config_find(c, sl_str("journal"));
+    p.has_journal = set->has_journal;
+    p.journal = set->journal;
+    p.journal_at = p.at;
+    if (p.has_journal) {
+        const struct config_node *journal = config_find(c, sl_str("journal"));
+        p.journal_at = journal->key_at;
+        p.journal.storage = arena_copy(&s->arena, set->journal.storage.p, set->journal.storage.n);
+        b->no_memory |= !p.journal.storage.p;
+    }
     p.receivers = refer(b, what, SL_KIND_receiver, &set->receivers, receivers, &p.n_receivers);
     p.processors = refer(b, what, SL_KIND_processor, &set->processors,
                          config_find(c, sl_str("processors")), &p.n_processors);

@@ -19,6 +19,18 @@ struct service_ref {
     struct config_place at; /* where the pipeline names it */
 };
 
+enum service_durability { SERVICE_SURVIVES_PROCESS, SERVICE_SURVIVES_POWER };
+enum service_on_full { SERVICE_REFUSE, SERVICE_DROP_OLDEST };
+
+/* A pipeline's journal, as its keys say. */
+struct service_journal {
+    sl_bytes storage;    /* id of an extension; lives as long as the config */
+    uint32_t durability; /* enum service_durability */
+    uint32_t on_full;    /* enum service_on_full */
+    uint64_t max_bytes;
+    int64_t max_age; /* ns */
+};
+
 struct service_pipeline {
     const char *id;   /* "traces/in" */
     const char *name; /* "in", or "" */
@@ -27,8 +39,10 @@ struct service_pipeline {
     /* Receivers and exporters may be connectors. */
     struct service_ref *receivers, *processors, *exporters;
     uint32_t n_receivers, n_processors, n_exporters;
-    uint32_t lanes;                    /* 1..64 */
-    const struct config_node *journal; /* the subtree under `journal`; NULL: not there */
+    uint32_t lanes; /* 1..64 */
+    bool has_journal;
+    struct service_journal journal; /* its defaults where there is none */
+    struct config_place journal_at;
 };
 
 enum service_log_level { SERVICE_DEBUG, SERVICE_INFO, SERVICE_WARN, SERVICE_ERROR, SERVICE_FATAL };

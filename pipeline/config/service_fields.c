@@ -172,6 +172,26 @@ static const sl_field all_fields[] = {
      .of = &shutdown_struct},
     SL_END};
 
+static const char *const durabilities[] = {"process", "power", NULL};
+static const char *const when_full[] = {"refuse", "drop_oldest", NULL};
+
+static const sl_field journal_fields[] = {
+    SL_TEXT(struct service_journal, storage,
+            "Extension whose directory it lies in, such as file_storage.", .flags = SL_REQUIRED),
+    SL_ENUM(struct service_journal, durability, durabilities,
+            "What acknowledged data survives: the end of the process, or a loss of power, too; for "
+            "that, senders wait until the disk has it. A storage with fsync: true means power."),
+    SL_SIZE(struct service_journal, max_bytes, "Most bytes on disk.", .def.u = UINT64_C(2) << 30,
+            SL_RANGE(u, 1 << 20, UINT64_C(1) << 50)),
+    SL_DURATION(struct service_journal, max_age,
+                "Data that could not be delivered for so long is dropped.",
+                .def.i = INT64_C(86400000000000), SL_RANGE(i, 1000000000, INT64_MAX)),
+    SL_ENUM(struct service_journal, on_full, when_full,
+            "What happens at max_bytes: senders are told to try again later, or the oldest data is "
+            "dropped."),
+    SL_END};
+static const sl_struct journal_struct = {sizeof(struct service_journal), 0, journal_fields};
+
 static const sl_field pipeline_fields[] = {
     SL_TEXTS(struct service_pipeline_settings, receivers,
              "Ids of receivers, or of connectors that feed this pipeline.", .flags = SL_REQUIRED),
@@ -181,7 +201,9 @@ static const sl_field pipeline_fields[] = {
     SL_U32(struct service_pipeline_settings, lanes,
            "Threads that run the pipeline's processors side by side.", .def.u = 1,
            SL_RANGE(u, 1, 64)),
-    SL_RAW(struct service_pipeline_settings, journal, "Keeps data on disk until it is settled."),
+    SL_STRUCT(struct service_pipeline_settings, journal, &journal_struct,
+              "Keeps what was acknowledged on disk until it has been delivered.",
+              SL_PRESENT(struct service_pipeline_settings, has_journal)),
     SL_END};
 
 const sl_field *service_fields(void)

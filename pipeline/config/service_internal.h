@@ -46,7 +46,8 @@ struct service_settings {
 struct service_pipeline_settings {
     sl_list receivers, processors, exporters;
     uint32_t lanes;
-    const sl_raw *journal;
+    struct service_journal journal;
+    uint8_t has_journal;
 };
 
 /* Fills s->metrics, s->logs and the like from what was bound. */

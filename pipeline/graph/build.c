@@ -5,6 +5,7 @@
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/outlet.h"
 #include "pipeline/graph/sink.h"
+#include "pipeline/graph/stores.h"
 #include "pipeline/plugins/loader.h"
 #include <stdlib.h>
 
@@ -149,9 +150,7 @@ static void make_pipeline(struct graph *g, const struct service_pipeline *sp,
         diagnostics_no_memory(d);
         return;
     }
-    if (sp->journal)
-        diagnostics_add(d, CONFIG_ERROR, sp->at,
-                        "pipeline \"%s\": journal is not supported by this version", sp->id);
+    journal_make_plan(g, p, sp, d);
     for (uint32_t i = 0; i < sp->n_processors; i++) {
         struct component *c = made(g, sp->processors[i].component);
         if (c && takes_signal(c, &sp->processors[i], sp->signal, false, d))
@@ -163,6 +162,8 @@ static void make_pipeline(struct graph *g, const struct service_pipeline *sp,
             continue;
         if (c->kind == SL_KIND_exporter && !has_sink(c, sp->signal))
             diagnostics_no_memory(d);
+        if (c->kind == SL_KIND_exporter)
+            store_check(g, c, sp->exporters[i].at, d);
         p->exporters[p->n_exporters++] = c;
     }
     for (uint32_t i = 0; i < sp->n_receivers; i++) {
@@ -228,14 +229,16 @@ enum {
 
 static int32_t answer_of_exporter(const struct component *c)
 {
-    if (!(c->type->flags & SL_QUEUE))
-        return ANSWER_SYNC;
+    if (!(c->type->flags & SL_QUEUE) || c->exporter->sending_queue.storage.n)
+        return ANSWER_SYNC; /* on disk it has ended, for whoever sent it */
     return c->exporter->sending_queue.wait_for_result ? ANSWER_WAITED : ANSWER_QUEUED;
 }
 
 static int32_t answer_of_pipeline(const struct pipeline *p)
 {
     int32_t most = ANSWER_SYNC;
+    if (p->journal.wanted) /* `taken` waits for the write, and all has ended then */
+        return ANSWER_SYNC;
     for (uint32_t i = 0; i < p->n_processors; i++)
         if (p->processors[i]->type->flags & SL_HOLDS)
             most = ANSWER_QUEUED;
@@ -249,6 +252,15 @@ static int32_t answer_of_pipeline(const struct pipeline *p)
         }
     }
     return most;
+}
+
+/* Is everything that comes out of the outlet written to a journal first? */
+static bool is_journaled(const struct outlet *o)
+{
+    for (uint32_t i = 0; i < o->n; i++)
+        if (!o->pipelines[i]->journal.wanted)
+            return false;
+    return true;
 }
 
 /* A file beside a queue is not waited for: the sender would wait for the queue's destination too,
@@ -268,7 +280,9 @@ static void decide_acks(struct graph *g)
     for (uint32_t k = 0; k < g->n_components; k++)
         for (uint32_t s = 0; s < SIGNALS; s++) {
             struct outlet *o = g->components[k]->plan.outlets[s];
-            if (o)
+            if (o && is_journaled(o))
+                o->ack = SL_ACK_JOURNALED;
+            else if (o)
                 o->ack = o->ack != ANSWER_QUEUED ? SL_ACK_SETTLED : SL_ACK_TAKEN;
         }
 }

@@ -74,7 +74,9 @@ static void describe_flow(const struct graph *g, const struct pipeline *p, bool 
                           int width, FILE *out)
 {
     (void)fprintf(out, "pipeline %-*s  acknowledges %-9s  ", width, p->id,
-                  delivered ? "delivered" : "taken");
+                  p->journal.wanted ? "journaled"
+                  : delivered       ? "delivered"
+                                    : "taken");
     put_receivers(g, p, out);
     for (uint32_t i = 0; i < p->n_processors; i++)
         (void)fprintf(out, " -> %s", p->processors[i]->id);
@@ -108,10 +110,29 @@ static void describe_waits(const struct pipeline *p, bool delivered, int width, 
     (void)fputc('\n', out);
 }
 
+static void describe_journal(const struct pipeline *p, int width, FILE *out)
+{
+    const struct service_journal *c = &p->journal.config;
+    const sl_storage_provider *storage = p->journal.storage ? storage_of(p->journal.storage) : NULL;
+    const bool power = c->durability == SERVICE_SURVIVES_POWER || (storage && storage->sync);
+    (void)fprintf(
+        out,
+        "journal    %-*s  in %s: what is acknowledged survives %s, for %.4gh and %.4g MiB "
+        "at most; then %s\n",
+        width, p->id, storage ? storage->directory : p->runtime->journal_directory,
+        power ? "the process and a loss of power" : "the process", (double)c->max_age / 3.6e12,
+        (double)c->max_bytes / 1048576,
+        c->on_full == SERVICE_DROP_OLDEST ? "the oldest is dropped" : "senders are refused");
+}
+
 /* Where what has been acknowledged may rest. */
 static void describe_loss(const struct pipeline *p, bool delivered, int width, FILE *out)
 {
     const char *comma = "";
+    if (p->journal.wanted) {
+        describe_journal(p, width, out);
+        return;
+    }
     (void)fprintf(out, "no journal %-*s  a crash loses ", width, p->id);
     if (delivered) {
         (void)fputs("nothing that was acknowledged\n", out);
@@ -122,7 +143,8 @@ static void describe_loss(const struct pipeline *p, bool delivered, int width, F
         if (p->processors[i]->type->flags & SL_HOLDS)
             put_list(out, &comma, p->processors[i]->id);
     for (uint32_t i = 0; i < p->n_exporters; i++)
-        if (p->exporters[i]->type->flags & SL_QUEUE)
+        if ((p->exporters[i]->type->flags & SL_QUEUE) &&
+            !p->exporters[i]->exporter->sending_queue.storage.n)
             put_list(out, &comma, p->exporters[i]->id);
     (void)fputs(*comma ? "\n" : "the lanes\n", out);
 }

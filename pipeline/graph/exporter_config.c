@@ -65,7 +65,8 @@ static const sl_field retry_fields[] = {
                 .def.i = INT64_C(30000000000), SL_RANGE(i, 0, INT64_C(86400000000000))),
     SL_DURATION(struct retry_config, max_elapsed_time,
                 "Give up after this time since the first attempt; 0: never.",
-                .def.i = INT64_C(300000000000), SL_RANGE(i, 0, INT64_MAX)),
+                .def.i = INT64_C(300000000000), SL_RANGE(i, 0, INT64_MAX),
+                SL_PRESENT(struct retry_config, max_elapsed_given)),
     SL_END,
 };
 static const sl_struct retry_struct = {sizeof(struct retry_config), 0, retry_fields};
@@ -151,9 +152,6 @@ int32_t exporter_config_finish(const sl_type *type, const struct config_part *pa
             return status;
         if (out->sending_queue.batch_present) /* the enumeration here begins with items */
             out->sending_queue.batch.sizer = q->batch.sizer ? SIZER_BYTES : SIZER_ITEMS;
-        if (q->storage.n)
-            return sl_fail(error, SL_ERR_UNSUPPORTED,
-                           "sending_queue.storage is not supported by this version");
     }
     if (type->flags & SL_RETRY) {
         out->retry_on_failure = ((const struct with_retry *)parts[n++].out)->retry_on_failure;

@@ -2,6 +2,7 @@
 #include "pipeline/graph/graph.h"
 #include "pipeline/graph/build.h"
 #include "pipeline/graph/component.h"
+#include "pipeline/graph/journals.h"
 #include "pipeline/graph/outlet.h"
 #include "pipeline/graph/sink.h"
 #include "pipeline/memory/memory.h"
@@ -93,6 +94,8 @@ int32_t graph_start_consumers(struct graph *g, sl_error *error)
     int32_t status = SL_OK;
     for (uint32_t i = 0; i < g->n_extensions && status == SL_OK; i++)
         status = start_one(g->extensions[i], error);
+    if (status == SL_OK)
+        status = journals_open(g, error);
     for (uint32_t k = 0; k < 3 && status == SL_OK; k++)
         status = start_kind(g, consumers_first[k], error);
     for (uint32_t i = 0; i < g->n_pipelines; i++)
@@ -162,6 +165,7 @@ void graph_take_over(struct graph *g)
             lane_pass(&before->pipelines[i]->lanes[l]);
     for (uint32_t i = 0; i < g->n_components; i++)
         outlet_forget(g->components[i]);
+    journals_lead(g, before);
 }
 
 void graph_open(struct graph *g)
@@ -208,6 +212,7 @@ void graph_drain(struct graph *g, int64_t deadline_ns)
             component_drain(g->components[i], deadline_ns);
     for (uint32_t i = 0; i < g->n_components; i++)
         close_door(g->components[i]);
+    journals_pause(g);
     for (uint32_t i = 0; i < g->n_components; i++) {
         struct component *c = g->components[i];
         if (c->kind != SL_KIND_receiver && c->kind != SL_KIND_extension)
@@ -262,6 +267,7 @@ uint64_t graph_stop(struct graph *g)
     for (uint32_t i = 0; i < g->n_components; i++)
         if (!is_borrowed(g, g->components[i]))
             close_door(g->components[i]);
+    journals_pause(g);
     /* Lanes and sinks settle what they still hold while the receivers' threads can hear it. */
     for (uint32_t i = 0; i < g->n_pipelines; i++)
         if (g->order[i] && !g->order[i]->before)
@@ -282,6 +288,21 @@ uint64_t graph_stop(struct graph *g)
 
 /* ---- questions ---- */
 
+uint32_t graph_pipelines(const struct graph *g)
+{
+    return g->n_pipelines;
+}
+
+uint64_t graph_failed_items(const struct graph *g)
+{
+    uint64_t items = 0;
+    for (uint32_t i = 0; i < g->n_components; i++)
+        for (uint32_t s = 0; s < SIGNALS; s++)
+            if (g->components[i]->kind == SL_KIND_receiver)
+                items += atomic_load(&g->components[i]->ledgers[s].ended[SL_FAILED]);
+    return items;
+}
+
 /* The topology's mutex is held. */
 static bool is_healthy(const struct graph *g)
 {
@@ -294,6 +315,9 @@ static bool is_healthy(const struct graph *g)
             atomic_load(&c->door) == DOOR_CLOSED)
             return false;
     }
+    for (uint32_t i = 0; i < g->n_pipelines; i++)
+        if (g->pipelines[i]->journal.stream && !stream_healthy(g->pipelines[i]->journal.stream))
+            return false; /* senders are told to go away */
     return true;
 }
 

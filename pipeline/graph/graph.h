@@ -18,6 +18,7 @@ struct graph;
 struct lane;
 struct pipeline;
 struct sink;
+struct stream;
 struct instance;
 struct workers;
 struct sockets;
@@ -54,7 +55,10 @@ struct runtime {
     struct plugin_registry *registry;
     struct plugin_loader *loader;
     struct payload_limits limits;
-    const char *state_directory; /* for SL_STORAGE; NULL: none */
+    const char *state_directory;   /* for SL_STORAGE; NULL: none */
+    const char *journal_directory; /* for pipelines without a journal of their own; NULL: none */
+    pthread_mutex_t streams_mutex;
+    struct stream *streams; /* that are open; guarded by streams_mutex */
     /* Guards which components, pipelines, lanes and sinks there are, for those who look at them
      * from other threads than the control thread (health, metrics, status). Held for a short look,
      * never while a plugin is called, but for the visits of SL_INSPECT. */
@@ -164,6 +168,9 @@ bool graph_drained(struct graph *);
 /* Ends everything; what is left is settled as failed. Returns the number of items left. */
 uint64_t graph_stop(struct graph *);
 void graph_destroy(struct graph *);
+uint32_t graph_pipelines(const struct graph *);
+/* Items that receivers offered and that ended as failed. */
+uint64_t graph_failed_items(const struct graph *);
 
 struct component *graph_component(struct graph *, uint32_t kind, const char *id); /* or NULL */
 /* Calls `visit` for every component; control thread, or with the topology's mutex held. */

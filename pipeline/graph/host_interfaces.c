@@ -276,6 +276,25 @@ static int32_t codecs_transcode(const sl_host *h, const sl_payload *in, const ch
 
 static const sl_codecs codecs_table = {.size = sizeof codecs_table, .transcode = codecs_transcode};
 
+/* ---- SL_JOURNAL_NOTE ---- */
+
+static int32_t note_append(const sl_host *h, sl_bytes key, sl_bytes note)
+{
+    const struct instance *in = host_of(h)->instance;
+    return in && in->log ? journal_note(in->log, sl_str(in->component->id), key, note)
+                         : SL_ERR_UNSUPPORTED;
+}
+
+static void note_forget(const sl_host *h, sl_bytes key)
+{
+    const struct instance *in = host_of(h)->instance;
+    if (in && in->log)
+        journal_forget(in->log, sl_str(in->component->id), key);
+}
+
+static const sl_journal_note note_table = {
+    .size = sizeof note_table, .append = note_append, .forget = note_forget};
+
 const void *host_interface(const sl_host *h, const char *id)
 {
     static const struct {
@@ -289,7 +308,9 @@ const void *host_interface(const sl_host *h, const char *id)
         {SL_INSPECT, &inspect_table}, {SL_REWRITE, &rewrite_table},
         {SL_CODECS, &codecs_table},
     };
-    (void)h;
+    const struct instance *in = host_of(h)->instance;
+    if (!strcmp(id, SL_JOURNAL_NOTE))
+        return in && in->log ? &note_table : NULL;
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i].id, id))
             return all[i].interface;

@@ -181,7 +181,7 @@ static void run_outputs(struct lane *lane, struct delivery *d)
     }
     for (uint32_t i = 0; i < p->n_exporters; i++) {
         if (outputs[i].sink)
-            sink_push(outputs[i].sink, branches[i]);
+            sink_push(outputs[i].sink, branches[i], lane->current_run);
         else
             run_instance(outputs[i].instance, branches[i]);
     }
@@ -221,6 +221,14 @@ void lane_call(struct instance *in, void (*callback)(void *))
     callback(in->self);
     current_instance = outer;
     in->refused = false;
+}
+
+void lane_give_note(struct instance *in, sl_bytes key, sl_bytes note)
+{
+    struct instance *outer = current_instance;
+    current_instance = in;
+    in->component->type->on_note(in->self, key, note);
+    current_instance = outer;
 }
 
 static void call_timer(struct instance *in, uint32_t slot)
@@ -314,19 +322,6 @@ static void run_one(struct lane *lane, struct delivery *d)
     lane->current_run = NULL;
 }
 
-static void tell_waiters(struct ready_waiter *w)
-{
-    while (w) {
-        struct ready_waiter *next = w->next;
-        if (w->lane)
-            lane_poke(w->lane);
-        else if (w->hear->ready)
-            w->hear->ready(w->hear->ctx);
-        free(w);
-        w = next;
-    }
-}
-
 /* Runs until nothing can be done, or `turns` deliveries have passed and the worker shall go on. The
  * caller has set `running`, and holds the mutex, which is held again on return. */
 static void run_lane(struct lane *lane, uint32_t turns)
@@ -375,14 +370,14 @@ static void run_lane(struct lane *lane, uint32_t turns)
         d->next = NULL;
         lane->n_input--;
         lane->input_bytes -= d->pub.payload->bytes;
-        struct ready_waiter *waiters = NULL;
+        struct waiter *waiters = NULL;
         if (lane->input_bytes < lane->layout.pipeline->input_limit) {
             waiters = lane->waiters;
             lane->waiters = NULL;
         }
         pthread_mutex_unlock(&lane->mutex);
         run_one(lane, d);
-        tell_waiters(waiters);
+        waiters_tell(waiters);
         pthread_mutex_lock(&lane->mutex);
         if (turns != UINT32_MAX)
             turns--;
@@ -470,27 +465,13 @@ bool lane_has_room(struct lane *lane)
 bool lane_wait(struct lane *lane, const struct component *emitter, const sl_hear *hear,
                struct lane *waiter)
 {
-    struct ready_waiter *w = malloc(sizeof *w);
-    if (!w)
-        return false;
-    *w = (struct ready_waiter){.hear = hear, .emitter = emitter, .lane = waiter};
+    struct waiter *at_once = NULL; /* room came up meanwhile */
     pthread_mutex_lock(&lane->mutex);
-    if (lane->input_bytes < lane->layout.pipeline->input_limit) {
-        pthread_mutex_unlock(&lane->mutex);
-        tell_waiters(w); /* room came up meanwhile */
-        return true;
-    }
-    for (const struct ready_waiter *o = lane->waiters; o; o = o->next) {
-        if (o->hear == hear && o->lane == waiter) {
-            pthread_mutex_unlock(&lane->mutex);
-            free(w);
-            return true;
-        }
-    }
-    w->next = lane->waiters;
-    lane->waiters = w;
+    const bool room = lane->input_bytes < lane->layout.pipeline->input_limit;
+    const bool added = waiters_add(room ? &at_once : &lane->waiters, emitter, hear, waiter);
     pthread_mutex_unlock(&lane->mutex);
-    return true;
+    waiters_tell(at_once);
+    return added;
 }
 
 void lane_post(struct lane *lane, struct lane_task *task)

@@ -8,6 +8,8 @@
 #ifndef SLUICE_PIPELINE_LANE_H
 #define SLUICE_PIPELINE_LANE_H
 #include "pipeline/graph/graph.h"
+#include "pipeline/graph/journals.h"
+#include "pipeline/graph/waiters.h"
 
 enum { INSTANCE_TIMERS = 8 };
 
@@ -36,9 +38,10 @@ struct instance {
     struct instance *next; /* the processor behind it; NULL: the outputs, and of a connector */
     void *self;
     bool opened;
-    bool shut;      /* set_ready(false) */
-    bool refused;   /* process answered FULL and nothing has happened since */
-    bool told_full; /* forward answered FULL: on_ready follows */
+    struct journal *log; /* of the pipeline's journal; NULL: it has none */
+    bool shut;           /* set_ready(false) */
+    bool refused;        /* process answered FULL and nothing has happened since */
+    bool told_full;      /* forward answered FULL: on_ready follows */
     struct delivery *parked_first, *parked_last; /* wait for the instance */
     uint32_t n_parked;
     struct holder held;
@@ -53,13 +56,6 @@ struct instance {
 struct output {
     struct sink *sink;         /* an exporter's, or */
     struct instance *instance; /* a connector */
-};
-
-struct ready_waiter {
-    struct ready_waiter *next;
-    const sl_hear *hear;
-    const struct component *emitter; /* whose `hear` it is */
-    struct lane *lane;               /* where the waiter is a lane of another pipeline */
 };
 
 /* What stands in a lane. A reload makes another one around the instances that stay, and puts it in
@@ -80,7 +76,7 @@ struct lane {
     uint32_t n_input;
     uint64_t input_bytes;
     struct lane_task *tasks, *last_task;
-    struct ready_waiter *waiters;
+    struct waiter *waiters;
     bool running, poked, closed;
     bool worker_started, worker_wanted, worker_stop;
     pthread_t worker;
@@ -105,6 +101,7 @@ struct pipeline {
     struct pipeline *before; /* whose lanes it takes over; while it is built, or NULL */
     bool lanes_stay;         /* in the next graph's pipeline; what it took out of them remains */
     bool trace_affinity;
+    struct journal_plan journal;
     _Atomic uint32_t turn;
     uint64_t input_limit; /* bytes waiting for a lane */
 };
@@ -133,6 +130,7 @@ bool lane_wait(struct lane *, const struct component *emitter, const sl_hear *,
 
 /* [lane] */
 void lane_call(struct instance *, void (*callback)(void *instance));
+void lane_give_note(struct instance *, sl_bytes key, sl_bytes note);
 int32_t lane_forward(struct instance *, struct delivery *);
 void instance_timer_set(struct instance *, uint32_t slot, int64_t at_ns);
 void instance_set_ready(struct instance *, bool ready);
@@ -153,6 +151,8 @@ bool lane_leaving_is_empty(struct lane *);
 uint64_t lane_close_leaving(struct lane *);
 /* [control] Waits until nobody is in the middle of a run that has begun before. */
 void lane_pass(struct lane *);
+/* [control] Whoever waits with this is not told any more once it has returned. */
+void lane_forget(struct lane *, const sl_hear *);
 /* [control] Forgets waiters that are stopped components or closed lanes. */
 void lane_forget_gone(struct lane *);
 
@@ -164,8 +164,13 @@ struct instance *lane_current_instance(void);
  */
 int32_t pipeline_room(struct pipeline *, struct component *emitter, const sl_hear *,
                       struct lane *waiter);
+/* The same for its lanes alone, behind its journal. */
+int32_t pipeline_lanes_have_room(struct pipeline *, struct component *emitter, const sl_hear *,
+                                 struct lane *waiter);
 /* [any] Always takes. `run` is the root whose `taken` waits for this, or NULL. */
 void pipeline_push(struct pipeline *, struct delivery *, struct delivery *run);
+/* [any] The same, past its journal. */
+void pipeline_enter(struct pipeline *, struct delivery *, struct delivery *run);
 /* [control] Of all its lanes; of one whose lanes stay: of what was taken out of them. */
 void pipeline_drain(struct pipeline *);
 bool pipeline_is_empty(struct pipeline *);

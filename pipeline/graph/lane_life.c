@@ -139,6 +139,25 @@ int32_t lane_init(struct lane *lane, struct pipeline *p, uint32_t index)
     return SL_OK;
 }
 
+static int32_t give_note(void *ctx, sl_bytes key, sl_bytes note)
+{
+    lane_give_note(ctx, key, note);
+    return SL_OK;
+}
+
+/* The instance gets back what it noted, before any delivery. */
+static int32_t give_notes(struct instance *in, sl_error *error)
+{
+    if (!in->log || !in->component->type->on_note)
+        return SL_OK;
+    const int32_t status = journal_notes(in->log, sl_str(in->component->id), give_note, in);
+    return status == SL_OK ? SL_OK
+                           : sl_fail(error, status,
+                                     "the notes of \"%s\" cannot be read from the "
+                                     "journal",
+                                     in->component->id);
+}
+
 static int32_t instance_open(struct instance *in, sl_error *error)
 {
     const sl_type *type = in->component->type;
@@ -150,7 +169,7 @@ static int32_t instance_open(struct instance *in, sl_error *error)
         in->self = self;
     }
     in->opened = true;
-    return SL_OK;
+    return give_notes(in, error);
 }
 
 /* ---- running it from the control thread ---- */
@@ -260,6 +279,7 @@ int32_t layout_make(struct layout *l, struct pipeline *p, struct lane *lane)
 }
 
 struct opening {
+    struct journal *log;
     int32_t status;
     sl_error *error;
 };
@@ -267,13 +287,26 @@ struct opening {
 static void open_new(struct instance *in, void *arg)
 {
     struct opening *o = arg;
-    if (!in->opened && o->status == SL_OK)
-        o->status = instance_open(in, o->error);
+    if (in->opened || o->status != SL_OK)
+        return;
+    in->log = o->log;
+    o->status = instance_open(in, o->error);
+}
+
+static void set_log(struct instance *in, void *arg)
+{
+    in->log = arg;
+}
+
+static struct journal *log_of(const struct layout *l)
+{
+    struct stream *s = l->pipeline->journal.stream;
+    return s ? stream_log(s) : NULL;
 }
 
 int32_t layout_open(struct layout *l, sl_error *error)
 {
-    struct opening o = {.error = error};
+    struct opening o = {.log = log_of(l), .error = error};
     each_of(l, open_new, &o);
     return o.status;
 }
@@ -302,6 +335,7 @@ void lane_take_layout(struct lane *lane, struct layout *l)
     enter(lane);
     struct layout old = lane->layout;
     each_of(&old, take_out, l);
+    each_of(l, set_log, log_of(l)); /* of those that stay, which may have been others */
     /* what stays leads where the new layout leads; what leaves goes on leading where it led */
     for (uint32_t i = 0; i < l->pipeline->n_processors; i++)
         l->instances[i]->next = i + 1 < l->pipeline->n_processors ? l->instances[i + 1] : NULL;
@@ -471,7 +505,7 @@ uint64_t lane_close(struct lane *lane)
     pthread_mutex_lock(&lane->mutex);
     lane->closed = true;
     struct delivery *input = lane->first;
-    struct ready_waiter *waiters = lane->waiters;
+    struct waiter *waiters = lane->waiters;
     lane->first = lane->last = NULL;
     lane->n_input = 0;
     lane->input_bytes = 0;
@@ -483,11 +517,7 @@ uint64_t lane_close(struct lane *lane)
         items += end_left(input, NULL);
         input = next;
     }
-    while (waiters) {
-        struct ready_waiter *next = waiters->next;
-        free(waiters);
-        waiters = next;
-    }
+    waiters_free(waiters);
     each_of(&lane->layout, close_instance, &items);
     pthread_mutex_lock(&lane->mutex);
     lane->worker_stop = true;
@@ -533,23 +563,18 @@ void layout_discard(struct layout *l)
     free_arrays(l);
 }
 
-static bool is_gone(const struct ready_waiter *w)
-{
-    return w->lane ? w->lane->closed : w->emitter && w->emitter->state == COMPONENT_STOPPED;
-}
-
 void lane_forget_gone(struct lane *lane)
 {
     pthread_mutex_lock(&lane->mutex);
-    for (struct ready_waiter **at = &lane->waiters; *at;) {
-        struct ready_waiter *w = *at;
-        if (is_gone(w)) {
-            *at = w->next;
-            free(w);
-        } else {
-            at = &w->next;
-        }
-    }
+    waiters_forget_gone(&lane->waiters);
+    pthread_mutex_unlock(&lane->mutex);
+    lane_pass(lane); /* someone may be telling those that it took from the list */
+}
+
+void lane_forget(struct lane *lane, const sl_hear *hear)
+{
+    pthread_mutex_lock(&lane->mutex);
+    waiters_forget(&lane->waiters, hear);
     pthread_mutex_unlock(&lane->mutex);
     lane_pass(lane); /* someone may be telling those that it took from the list */
 }

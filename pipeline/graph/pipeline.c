@@ -10,6 +10,14 @@
 int32_t pipeline_room(struct pipeline *p, struct component *emitter, const sl_hear *hear,
                       struct lane *waiter)
 {
+    if (!p->journal.stream)
+        return pipeline_lanes_have_room(p, emitter, hear, waiter);
+    return stream_room(p->journal.stream, emitter, hear, waiter);
+}
+
+int32_t pipeline_lanes_have_room(struct pipeline *p, struct component *emitter, const sl_hear *hear,
+                                 struct lane *waiter)
+{
     for (uint32_t i = 0; i < p->n_lanes; i++) {
         if (lane_has_room(&p->lanes[i]))
             continue;
@@ -85,6 +93,14 @@ static void push_by_trace(struct pipeline *p, struct delivery *d, struct deliver
 
 void pipeline_push(struct pipeline *p, struct delivery *d, struct delivery *run)
 {
+    if (p->journal.stream)
+        stream_push(p->journal.stream, d, run, NULL);
+    else
+        pipeline_enter(p, d, run);
+}
+
+void pipeline_enter(struct pipeline *p, struct delivery *d, struct delivery *run)
+{
     if (p->n_lanes == 1) {
         push_to(&p->lanes[0], d, run);
         return;
@@ -129,6 +145,7 @@ void pipeline_destroy(struct pipeline *p)
 {
     if (!p)
         return;
+    journal_release(p);
     for (uint32_t l = 0; p->layouts && l < p->n_lanes; l++)
         layout_discard(&p->layouts[l]);
     free(p->layouts);

@@ -136,6 +136,7 @@ void publish(struct runtime *r)
         graph_lanes(graphs[i], publish_lane, r->metrics);
     }
     pthread_mutex_unlock(&r->topology);
+    publish_journals(r);
     publish_reloads(r->metrics, &r->reloads);
     set(r->metrics, metric_id(METRIC_BUDGET_LIMIT), NULL, 0, memory_limit(r->memory));
     set(r->metrics, metric_id(METRIC_BUDGET_USED), NULL, 0, memory_used(r->memory));

@@ -5,4 +5,6 @@
 
 /* One thread at a time: the caller holds a lock or is the only one who serves the page. */
 void publish(struct runtime *);
+/* Of that, the journals. */
+void publish_journals(struct runtime *);
 #endif

@@ -208,6 +208,9 @@ uint64_t reload_retire(struct graph *old)
         for (uint32_t s = 0; s < SIGNALS; s++)
             if (now->components[i]->sinks[s])
                 sink_forget_gone(now->components[i]->sinks[s]);
+    for (uint32_t i = 0; i < now->n_pipelines; i++)
+        if (now->pipelines[i]->journal.stream)
+            stream_forget_gone(now->pipelines[i]->journal.stream);
     graph_destroy(old);
     return left;
 }

@@ -18,6 +18,7 @@ int32_t runtime_init(struct runtime *r, const struct runtime_options *o, sl_erro
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&r->topology, NULL);
+    (void)pthread_mutex_init(&r->streams_mutex, NULL);
     (void)pthread_cond_init(&r->status_changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     struct log_options log;
@@ -32,6 +33,7 @@ int32_t runtime_init(struct runtime *r, const struct runtime_options *o, sl_erro
     r->registry = plugin_registry_create();
     r->loader = plugin_loader_create();
     r->state_directory = o->state_directory;
+    r->journal_directory = o->journal_directory;
     if (!r->log || !r->clock || !r->memory || !r->workers || !r->sockets || !r->codecs ||
         !r->metrics || !r->registry || !r->loader)
         return sl_fail(error, SL_ERR_NOMEM, "no memory");
@@ -60,6 +62,7 @@ void runtime_deinit(struct runtime *r)
     clock_destroy(r->clock);
     log_destroy(r->log);
     pthread_cond_destroy(&r->status_changed);
+    pthread_mutex_destroy(&r->streams_mutex);
     pthread_mutex_destroy(&r->topology);
     memset(r, 0, sizeof *r);
 }

@@ -11,6 +11,7 @@ struct runtime_options {
     uint32_t n_plugin_directories;
     const char *installed_plugins; /* the default one where there is no build tree */
     const char *state_directory;   /* NULL: none */
+    const char *journal_directory; /* of pipelines without a journal of their own; NULL: none */
 };
 
 /* On failure the reason is in `error`; runtime_deinit is legal, and needed, after both. */

@@ -4,6 +4,7 @@
 #ifndef SLUICE_PIPELINE_SINK_H
 #define SLUICE_PIPELINE_SINK_H
 #include "pipeline/graph/graph.h"
+#include "pipeline/graph/stream.h"
 
 enum queue_sizer { SIZER_REQUESTS, SIZER_ITEMS, SIZER_BYTES };
 
@@ -31,6 +32,7 @@ struct queue_config {
 struct retry_config {
     uint8_t enabled;
     int64_t initial_interval, max_interval, max_elapsed_time; /* ns */
+    uint8_t max_elapsed_given;
     double randomization_factor, multiplier;
 };
 
@@ -53,8 +55,20 @@ void sink_destroy(struct sink *);
 
 /* The exporter has started: how does it send? [control] */
 void sink_started(struct sink *);
-/* [any] Takes the delivery: queues it, or settles it as failed when the queue refuses. */
-void sink_push(struct sink *, struct delivery *);
+/* [control] What comes here is kept on disk until it ends: retries end with the data's `max_age_ns`
+ * where the config does not say (0: it lies in memory alone), and where it is kept before it comes
+ * here (`makes_wait`), a full queue makes its lanes wait instead of refusing. */
+void sink_keep(struct sink *, int64_t max_age_ns, bool makes_wait);
+/* [control] A stream on disk for what waits here: all of it, or what cannot be sent soon. Before
+ * the sink gets anything. */
+int32_t sink_open_store(struct sink *, const struct stream_options *, bool all, sl_error *);
+/* [control] What the stream holds comes here from now on; and no more. */
+void sink_lead_store(struct sink *);
+void sink_leave_store(struct sink *);
+bool sink_stores_all(const struct sink *);
+/* [any] Takes the delivery: queues it, or settles it as failed when the queue refuses. `run`: the
+ * root whose `taken` waits until it is durable, where the sink writes it to disk; or NULL. */
+void sink_push(struct sink *, struct delivery *, struct delivery *run);
 /* [any] Will the sink not make anyone wait? If it will and `waiter` is given, the lane is poked
  * when it no longer does. */
 bool sink_has_room(struct sink *, struct lane *waiter);

@@ -1,5 +1,6 @@
 /* The process around the graph. Everything here runs on the control thread, which becomes the main
  * loop's, but for what plugins ask of it through the runtime's hooks. */
+#include "pipeline/graph/journals.h"
 #include "pipeline/graph/runtime.h"
 #include "pipeline/memory/memory.h"
 #include "pipeline/memory/system.h"
@@ -45,6 +46,7 @@ static int32_t prepare(struct service *s, const struct service_options *o,
         .n_plugin_directories = o->n_plugin_directories,
         .installed_plugins = SLUICE_PLUGIN_DIRECTORY,
         .state_directory = o->state_directory,
+        .journal_directory = o->journal_directory,
     };
     const int32_t status = runtime_init(&s->runtime, &options, &error);
     if (status != SL_OK)
@@ -192,16 +194,35 @@ static void begin_watch(struct service *s)
 
 static void say_durability(struct service *s)
 {
-    log_line(s->runtime.log, SL_LOG_INFO,
-             "No pipeline has a journal: what is acknowledged is kept in memory until it is sent, "
-             "and lost if the process is killed.");
+    const uint32_t journals = journals_count(s->graph), all = graph_pipelines(s->graph);
+    if (journals == all)
+        log_line(s->runtime.log, SL_LOG_INFO,
+                 "Every pipeline has a journal: what is acknowledged survives the process.");
+    else if (journals)
+        log_line(s->runtime.log, SL_LOG_INFO,
+                 "%u of %u pipelines have a journal: what the others acknowledged is lost if the "
+                 "process is killed.",
+                 journals, all);
+    else
+        log_line(
+            s->runtime.log, SL_LOG_INFO,
+            "No pipeline has a journal: what is acknowledged is kept in memory until it is sent, "
+            "and lost if the process is killed.");
 }
 
 static int finish(struct service *s, int status)
 {
     loop_tick_every(s->loop, 0);
+    const uint64_t failed = graph_failed_items(s->graph);
     s->left = graph_stop(s->graph);
     fault_point("shutdown.stopped");
+    const struct journals_left kept = journals_left(&s->runtime);
+    if (kept.streams) /* what was left and came from a journal is kept there */
+        s->left = graph_failed_items(s->graph) - failed;
+    if (kept.items)
+        log_line(s->runtime.log, SL_LOG_INFO,
+                 "%" PRIu64 " items (%" PRIu64 " bytes) stay in the journals.", kept.items,
+                 kept.bytes);
     if (s->left) {
         log_line(s->runtime.log, SL_LOG_WARN,
                  "Shutdown complete. %" PRIu64 " items were left and are reported as failed.",

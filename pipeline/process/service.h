@@ -10,8 +10,9 @@ struct service_options {
     struct config_sources sources;
     const char *const *plugin_directories; /* none: the default one */
     uint32_t n_plugin_directories;
-    const char *state_directory; /* NULL: none */
-    bool watch;                  /* reload when the config's files change */
+    const char *state_directory;   /* NULL: none */
+    const char *journal_directory; /* of pipelines without a journal of their own; NULL: none */
+    bool watch;                    /* reload when the config's files change */
 };
 
 struct service;

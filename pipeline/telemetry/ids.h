@@ -41,7 +41,20 @@ enum metric_id {
     METRIC_BUDGET_POOLED,  /* gauge */
     METRIC_CONFIG_RELOADS, /* label result: ok, failed */
     METRIC_CONFIG_ITEMS_LEFT,
-    METRIC_CONFIG_LAST_RELOAD, /* gauge; wall clock ns, shown as seconds; 0: never */
+    METRIC_CONFIG_LAST_RELOAD,        /* gauge; wall clock ns, shown as seconds; 0: never */
+    METRIC_JOURNAL_UNSETTLED_ITEMS,   /* gauge; label journal, as all that follow */
+    METRIC_JOURNAL_UNSETTLED_RECORDS, /* gauge */
+    METRIC_JOURNAL_UNSETTLED_BYTES,   /* gauge */
+    METRIC_JOURNAL_DISK_BYTES,        /* gauge */
+    METRIC_JOURNAL_OLDEST_AGE,        /* gauge; ns, shown as seconds */
+    METRIC_JOURNAL_HEALTHY,           /* gauge: 1, or 0 while appends are refused */
+    METRIC_JOURNAL_APPENDED_ITEMS,
+    METRIC_JOURNAL_APPENDED_BYTES,
+    METRIC_JOURNAL_RECOVERED_ITEMS, /* that were there when it was opened */
+    METRIC_JOURNAL_ITEMS,           /* label outcome */
+    METRIC_JOURNAL_OFFERED_AGAIN_ITEMS,
+    METRIC_JOURNAL_QUARANTINED_RECORDS,
+    METRIC_JOURNAL_SYNC, /* histogram; ns, shown as seconds */
     METRIC_LOG_SUPPRESSED,
     METRIC_SERIES_REFUSED,
     METRIC_IDS

@@ -141,7 +141,7 @@ class Validate(CommandLine):
         self.assertIn("block_profile_fraction", done.stderr)
 
     def test_what_is_not_supported_is_refused(self):
-        for addition in ("sending_queue: {storage: file_storage}", "middlewares: [{id: limit}]"):
+        for addition in ("middlewares: [{id: limit}]",):
             text = MINIMAL.replace("nop", "otlphttp").replace(
                 "  otlphttp:", f"  otlphttp: {{endpoint: 'http://localhost:1', {addition}}}")
             done = self.run_("validate", "--config", self.write(text), code=1)

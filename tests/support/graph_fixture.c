@@ -3,7 +3,6 @@
 #include "pipeline/graph/component.h"
 #include "pipeline/graph/reload.h"
 #include "pipeline/graph/runtime.h"
-#include "pipeline/graph/sink.h"
 #include "pipeline/memory/memory.h"
 #include <sched.h>
 #include <setjmp.h>

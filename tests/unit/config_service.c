@@ -41,7 +41,8 @@ static void resolves_pipelines(void **state)
               "  extensions: [zpages/2, health_check]\n"
               "  pipelines:\n"
               "    traces: {receivers: [otlp, otlp/in], processors: [batch/é, batch],\n"
-              "             exporters: [debug, forward], lanes: 4, journal: {dir: /x}}\n"
+              "             exporters: [debug, forward], lanes: 4, journal: {storage: zpages/2, "
+              "max_age: 1h}}\n"
               "    traces/out: {receivers: [forward], exporters: nop}\n"
               "    profiles: {receivers: [otlp], exporters: [debug]}\n");
     assert_int_equal(v.status, SL_OK);
@@ -69,11 +70,16 @@ static void resolves_pipelines(void **state)
     assert_string_equal(p->processors[0].component->id, "batch/é");
     assert_int_equal(p->exporters[1].component->kind, SL_KIND_connector);
     assert_int_equal(p->lanes, 4);
-    assert_string_equal(config_find(p->journal, sl_str("dir"))->text.p, "/x");
+    assert_true(p->has_journal);
+    assert_string_equal(p->journal.storage.p, "zpages/2");
+    assert_int_equal(p->journal.max_age, INT64_C(3600000000000));
+    assert_int_equal(p->journal.max_bytes, UINT64_C(2) << 30);
+    assert_int_equal(p->journal.durability, SERVICE_SURVIVES_PROCESS);
+    assert_int_equal(p->journal.on_full, SERVICE_REFUSE);
     p = &v.s.pipelines[1];
     assert_string_equal(p->name, "out");
     assert_int_equal(p->lanes, 1);
-    assert_null(p->journal);
+    assert_false(p->has_journal);
     assert_string_equal(p->exporters[0].component->id, "nop"); /* text for a list of one */
     assert_int_equal(v.s.pipelines[2].signal, SL_PROFILES);
     unserve(&v);

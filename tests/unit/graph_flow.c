@@ -531,7 +531,7 @@ static void wrong_graphs_are_refused(void **state)
          "nearest: \"queue_size\""},
         {SOURCE
          "exporters: {test_sink: {sending_queue: {storage: disk}}}\n" SERVICE("", "test_sink"),
-         "sending_queue.storage is not supported"},
+         "the storage \"disk\" is not among service::extensions"},
         {SOURCE "exporters: {nop: {sending_queue: {}}}\n" SERVICE("", "nop"),
          "unknown key \"sending_queue\""},
     };
