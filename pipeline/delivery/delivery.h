@@ -55,7 +55,7 @@ struct root {
     const sl_hear *hear; /* may be NULL */
     uint64_t cookie;
     const struct root_watch *watch; /* NULL: nobody asks which items have ended */
-    struct ledger *ledger;       /* the emitter's; may be NULL */
+    struct ledger *ledger;          /* the emitter's; may be NULL */
     _Atomic uint64_t *unsettled; /* the emitter's roots that have not been heard of; may be NULL */
     _Atomic uint32_t runs;       /* runs through processors that `taken` waits for */
     _Atomic uint32_t gates;      /* settled is heard when both have passed: items, taken */
