@@ -167,7 +167,7 @@ static int fault_of(struct disk *d, enum disk_call kind)
     d->calls++;
     if (d->fault.goes_on ? d->calls < d->fault.at : d->calls != d->fault.at)
         return 0;
-    d->failed = true;
+    d->failures++;
     return -d->fault.error;
 }
 
@@ -294,7 +294,7 @@ static int64_t write_locked(struct disk *d, int fd, const struct iovec *parts, u
                             uint64_t at)
 {
     struct disk_node *node = node_of(d, fd);
-    const bool failed = d->failed;
+    const bool failed = d->failures > 0;
     const int fault = fault_of(d, DISK_WRITES);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -493,16 +493,16 @@ void disk_fail(struct disk *d, const struct disk_fault *fault)
     pthread_mutex_lock(&d->mutex);
     d->fault = *fault;
     d->calls = 0;
-    d->failed = false;
+    d->failures = 0;
     pthread_mutex_unlock(&d->mutex);
 }
 
-bool disk_has_failed(struct disk *d)
+uint64_t disk_failures(struct disk *d)
 {
     pthread_mutex_lock(&d->mutex);
-    const bool failed = d->failed;
+    const uint64_t n = d->failures;
     pthread_mutex_unlock(&d->mutex);
-    return failed;
+    return n;
 }
 
 void disk_set_room(struct disk *d, uint64_t bytes)

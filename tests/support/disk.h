@@ -60,7 +60,7 @@ struct disk_fault {
 };
 
 void disk_fail(struct disk *, const struct disk_fault *);
-bool disk_has_failed(struct disk *); /* since disk_fail */
+uint64_t disk_failures(struct disk *); /* calls that have failed since disk_fail */
 /* Files may take so many bytes in all; UINT64_MAX: any. */
 void disk_set_room(struct disk *, uint64_t bytes);
 uint64_t disk_used(struct disk *);

@@ -57,8 +57,7 @@ struct disk {
     size_t n_ops, room_ops;
     struct disk_fd fds[DISK_FDS];
     struct disk_fault fault;
-    uint64_t calls;
-    bool failed;
+    uint64_t calls, failures;
     uint64_t room;
 };
 

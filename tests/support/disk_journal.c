@@ -21,6 +21,8 @@ static void join(struct disk *d, int directory, const char *name, char path[DISK
     const int n = snprintf(path, DISK_PATH, "%s%s%s", parent, *parent ? "/" : "", name);
     if (n < 0 || n >= DISK_PATH)
         abort();
+    if (!strcmp(name, ".."))
+        disk_parent(parent, path);
 }
 
 static int io_make_directory(void *ctx, int directory, const char *name)

@@ -6,6 +6,9 @@
 #include <stdint.h>
 
 void failing_memory_set(uint32_t one_in); /* 0: none fails */
+/* The n-th allocation from now on fails, counted from 1, and with `goes_on` all after it; 0: none. */
+void failing_memory_at(uint64_t n, bool goes_on);
+bool failing_memory_has_failed(void); /* since then */
 bool failing_memory_is_on(void);
 uint64_t failing_memory_failures(void); /* ever */
 #endif
