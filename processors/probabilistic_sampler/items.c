@@ -41,20 +41,28 @@ static void span_priority(const sl_value *v, struct item *item)
     }
 }
 
-enum { KEY = sizeof priority_key - 1, KEY_DOT = 8, BLOCK = 64 /* places that are tried at once */ };
+enum {
+    KEY = sizeof priority_key - 1,
+    KEY_DOT = 8,
+    LARGE = 256, /* places that are tried at once */
+    SMALL = 64
+};
 
-/* Does the key stand at one of the places? Two of its bytes, which seldom stand so far apart, are looked
- * for at all of them at once. */
-static bool is_key_at(const uint8_t *places)
+/* May the key stand at one of the places? Two of its bytes, which seldom stand so far apart, are
+ * looked for at all of them at once, with no branch in between. */
+static inline bool may_be_at(const uint8_t *places, size_t n)
 {
-    uint8_t hit = 0;
-    for (int i = 0; i < BLOCK; i++)
-        hit |= (uint8_t)((places[i + KEY_DOT] == '.') & (places[i + KEY - 1] == 'y'));
-    for (int i = 0; i < BLOCK && hit; i++) {
-        if (memcmp(places + i, priority_key, KEY) == 0)
-            return true;
+    uint8_t least = UINT8_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t other = (places[i + KEY_DOT] ^ '.') | (places[i + KEY - 1] ^ 'y');
+        least = other < least ? other : least;
     }
-    return false;
+    return least == 0;
+}
+
+static bool is_at(const uint8_t *places, size_t n)
+{
+    return memmem(places, n + KEY - 1, priority_key, KEY) != NULL;
 }
 
 /* Are the key's bytes anywhere in the text? Far quicker than to step through the attributes. */
@@ -63,13 +71,19 @@ static bool has_key_bytes(sl_bytes text)
     if (text.n < KEY)
         return false;
     const size_t places = text.n - KEY + 1;
-    if (places < BLOCK)
+    size_t from = 0;
+    if (places < SMALL)
         return true; /* look at the few attributes instead */
-    for (size_t from = 0; from + BLOCK <= places; from += BLOCK) {
-        if (is_key_at(text.p + from))
+    for (; from + LARGE <= places; from += LARGE) {
+        if (may_be_at(text.p + from, LARGE) && is_at(text.p + from, LARGE))
             return true;
     }
-    return is_key_at(text.p + places - BLOCK);
+    for (; from < places; from += SMALL) {
+        const uint8_t *at = text.p + (from + SMALL <= places ? from : places - SMALL);
+        if (may_be_at(at, SMALL) && is_at(at, SMALL))
+            return true;
+    }
+    return false;
 }
 
 void span_read(const sl_span *span, struct item *item)
