@@ -72,7 +72,7 @@ static void link_newest(struct otlp_attr_edit *e, uint32_t key)
     chain->last = newest;
 }
 
-static void found(struct otlp_attr_edit *e, sl_bytes pair, sl_bytes key, const uint8_t *from,
+static void found(struct otlp_attr_edit *e, sl_bytes key, sl_bytes any, const uint8_t *from,
                   const uint8_t *to)
 {
     const uint32_t number = key_number(e->keys, key);
@@ -83,8 +83,7 @@ static void found(struct otlp_attr_edit *e, sl_bytes pair, sl_bytes key, const u
     if (!attr) {
         return;
     }
-    *attr = (struct otlp_attr){.key = key, .from = from, .to = to, .next = OTLP_NONE};
-    sl_attr_split(pair, &attr->key, &attr->any);
+    *attr = (struct otlp_attr){.key = key, .any = any, .from = from, .to = to, .next = OTLP_NONE};
     if (number != OTLP_NONE) {
         link_newest(e, number);
     }
@@ -102,14 +101,21 @@ static inline uint32_t short_length(const uint8_t *p, uint32_t *n)
 }
 
 /* Is what follows the key nothing but a value? Two bytes can be read at `end`. */
-static inline bool value_only(const uint8_t *p, const uint8_t *end)
+static inline bool value_only(const uint8_t *p, const uint8_t *end, sl_bytes *any)
 {
     uint32_t n;
+    *any = sl_slice(NULL, 0);
     if (p == end) {
         return true;
     }
     const uint32_t size = short_length(p + 1, &n);
-    return p[0] == 0x12 && size > 0 && p + 1 + size + n == end;
+    if (p[0] != 0x12 || size == 0 || p + 1 + size + n != end) {
+        return false;
+    }
+    if (n > 0) {
+        *any = sl_slice(p + 1 + size, n);
+    }
+    return true;
 }
 
 enum { TAG_FLAGS = 0x85, LOOKAHEAD = 4 };
@@ -131,12 +137,13 @@ static const uint8_t *load_usual(struct otlp_attr_edit *e, const uint8_t *p, con
             }
             if (p[0] == tag) {
                 const uint8_t *next = content + n;
+                sl_bytes any;
                 if (n < 2 || content[0] != 0x0a || content[1] >= 0x80 || content[1] > n - 2 ||
-                    end - next < 2 || !value_only(content + 2 + content[1], next)) {
+                    end - next < 2 || !value_only(content + 2 + content[1], next, &any)) {
                     return p;
                 }
                 if (lengths >> content[1] % 64 & 1) {
-                    found(e, sl_slice(content, n), sl_slice(content + 2, content[1]), p, next);
+                    found(e, sl_slice(content + 2, content[1]), any, p, next);
                 }
             }
             p = content + n;
@@ -202,7 +209,7 @@ bool otlp_attrs_load(struct otlp_attr_edit *e, sl_bytes record, uint32_t field)
         if (w.number == field && w.type == SL_BYTES) {
             sl_bytes key, any;
             sl_attr_split(w.bytes, &key, &any);
-            found(e, w.bytes, key, from, w.p);
+            found(e, key, any, from, w.p);
         }
     }
 }

@@ -2,6 +2,7 @@
  * tried in windows, and the thread's processor time is looked at between them. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "formats/pattern/pattern.h"
+#include "formats/pattern/needs.h"
 
 #include <pcre2.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ enum {
 struct pattern {
     pcre2_code *code;
     uint32_t groups;
+    struct pattern_needs needs;
 };
 
 struct pattern_matcher {
@@ -25,6 +27,28 @@ struct pattern_matcher {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
 };
+
+/* A code unit that PCRE2 knows every match to have. Letters may stand for their other case. */
+static void need_unit(struct pattern_needs *needs, const pcre2_code *code, uint32_t type_of,
+                      uint32_t unit_of)
+{
+    uint32_t type = 0, c = 0;
+    (void)pcre2_pattern_info(code, type_of, &type);
+    (void)pcre2_pattern_info(code, unit_of, &c);
+    if (type == 1 && c < 0x80 && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z')) {
+        pattern_needs_add(needs, (uint8_t)c);
+    }
+}
+
+static struct pattern_needs needs_of(const pcre2_code *code, sl_bytes text)
+{
+    struct pattern_needs needs = {.bytes = 0};
+    (void)pcre2_pattern_info(code, PCRE2_INFO_MINLENGTH, &needs.bytes);
+    pattern_needs_read(&needs, text);
+    need_unit(&needs, code, PCRE2_INFO_LASTCODETYPE, PCRE2_INFO_LASTCODEUNIT);
+    need_unit(&needs, code, PCRE2_INFO_FIRSTCODETYPE, PCRE2_INFO_FIRSTCODEUNIT);
+    return needs;
+}
 
 int32_t pattern_compile(sl_bytes text, struct pattern **pattern, sl_error *error)
 {
@@ -53,6 +77,7 @@ int32_t pattern_compile(sl_bytes text, struct pattern **pattern, sl_error *error
     /* Where the system allows no generated code it is interpreted, some ten times slower. */
     (void)pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
     (void)pcre2_pattern_info(p->code, PCRE2_INFO_CAPTURECOUNT, &p->groups);
+    p->needs = needs_of(p->code, text);
     *pattern = p;
     status = SL_OK;
 done:
@@ -122,11 +147,31 @@ void pattern_matcher_free(struct pattern_matcher *matcher)
     }
 }
 
-static int64_t processor_ns(void)
+static int64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    (void)clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The time that a text may take. The processor's is a system call away, so it is not asked for before
+ * the system's coarse clock has moved on. */
+struct budget {
+    int64_t tick_ns, end_ns; /* 0: not yet */
+};
+
+static bool is_spent(struct budget *b)
+{
+    if (b->end_ns) {
+        return clock_ns(CLOCK_THREAD_CPUTIME_ID) > b->end_ns;
+    }
+    const int64_t tick_ns = clock_ns(CLOCK_MONOTONIC_COARSE);
+    if (b->tick_ns == 0) {
+        b->tick_ns = tick_ns;
+    } else if (tick_ns != b->tick_ns) {
+        b->end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + PATTERN_BUDGET_MS * INT64_C(1000000);
+    }
+    return false;
 }
 
 /* The next place behind `at` where a character begins. */
@@ -141,7 +186,11 @@ static size_t next_character(sl_bytes text, size_t at)
 int32_t pattern_find(const struct pattern *pattern, struct pattern_matcher *matcher, sl_bytes text,
                      size_t from)
 {
-    int64_t end_ns = 0;
+    struct budget budget = {.tick_ns = 0};
+    if (!pattern_needs_met(&pattern->needs, text.n ? text.p + from : (const uint8_t *)"",
+                           text.n - from)) {
+        return PATTERN_NO;
+    }
     for (;;) {
         const size_t left = text.n - from;
         const size_t last = left > WINDOW ? from + WINDOW : text.n;
@@ -158,10 +207,7 @@ int32_t pattern_find(const struct pattern *pattern, struct pattern_matcher *matc
             return PATTERN_NO;
         }
         from = next_character(text, last);
-        const int64_t now_ns = processor_ns();
-        if (end_ns == 0) {
-            end_ns = now_ns + PATTERN_BUDGET_MS * INT64_C(1000000);
-        } else if (now_ns > end_ns) {
+        if (is_spent(&budget)) {
             return PATTERN_COSTLY;
         }
     }

@@ -40,18 +40,40 @@ static int32_t no_memory(sl_error *error)
     return sl_fail(error, SL_ERR_NOMEM, "no memory for the redaction's lists");
 }
 
-static int by_key(const void *a, const void *b)
+/* Keys of attributes differ at an end, or in length. */
+static uint32_t hash_of(sl_bytes key)
 {
-    const sl_bytes *x = a, *y = b;
-    if (x->n != y->n) {
-        return x->n < y->n ? -1 : 1;
+    uint64_t head = 0, tail = 0;
+    if (key.n >= sizeof head) {
+        memcpy(&head, key.p, sizeof head);
+        memcpy(&tail, key.p + key.n - sizeof tail, sizeof tail);
     }
-    return x->n ? memcmp(x->p, y->p, x->n) : 0;
+    for (size_t i = 0; key.n < sizeof head && i < key.n; i++) {
+        head = head << 8 | key.p[i];
+    }
+    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(((head ^ key.n) * factor ^ tail) * factor >> 32);
+}
+
+/* Where the key stands, or would stand. */
+static uint32_t place_of(const struct key_set *set, sl_bytes key)
+{
+    uint32_t i = hash_of(key) & set->mask;
+    while (set->at[i].p && !sl_eq(set->at[i], key)) {
+        i = (i + 1) & set->mask;
+    }
+    return i;
 }
 
 bool key_set_has(const struct key_set *set, sl_bytes key)
 {
-    return set->n && bsearch(&key, set->at, set->n, sizeof key, by_key);
+    return set->n && set->at[place_of(set, key)].p;
+}
+
+static void key_set_add(struct key_set *set, sl_bytes key)
+{
+    set->at[place_of(set, key)] = key.n ? key : sl_str("");
+    set->n++;
 }
 
 static const char *const summary_names[SUMMARY_KEYS] = {
@@ -65,18 +87,20 @@ static const char *const summary_names[SUMMARY_KEYS] = {
 static int32_t make_set(const sl_list *list, bool with_summary, struct key_set *set,
                         sl_error *error)
 {
-    set->at = calloc(list->n + SUMMARY_KEYS, sizeof *set->at);
+    uint64_t places = 1;
+    while (places < 2 * ((uint64_t)list->n + SUMMARY_KEYS)) {
+        places *= 2;
+    }
+    set->at = places <= UINT32_MAX ? calloc(places, sizeof *set->at) : NULL;
     if (!set->at) {
         return no_memory(error);
     }
+    set->mask = (uint32_t)places - 1;
     for (uint32_t i = 0; i < list->n; i++) {
-        set->at[set->n++] = *SL_LIST_AT(sl_bytes, *list, i);
+        key_set_add(set, *SL_LIST_AT(sl_bytes, *list, i));
     }
     for (uint32_t i = 0; i < SUMMARY_KEYS && with_summary; i++) {
-        set->at[set->n++] = sl_str(summary_names[i]);
-    }
-    if (set->n) {
-        qsort(set->at, set->n, sizeof *set->at, by_key);
+        key_set_add(set, sl_str(summary_names[i]));
     }
     return SL_OK;
 }

@@ -60,7 +60,8 @@ static bool redact_events(struct redaction *r, sl_bytes *span)
         const uint8_t *from = w.p;
         if (!sl_wire_next(&w))
             break;
-        if (w.number != EVENTS || w.type != SL_BYTES)
+        /* two comparisons: as one, they would wait for both to be stored */
+        if (__builtin_expect(w.number != EVENTS, 1) || w.type != SL_BYTES)
             continue;
         otlp_parts_clear(&r->parts);
         switch (redact_record(r, w.bytes, EVENT_ATTRIBUTES, &r->parts)) {

@@ -11,10 +11,11 @@
 
 enum summary { SUMMARY_SILENT, SUMMARY_INFO, SUMMARY_DEBUG };
 
-/* Keys, sorted by length and bytes. */
+/* Keys, hashed, with linear probing. */
 struct key_set {
-    sl_bytes *at;
+    sl_bytes *at; /* .p is NULL where there is none */
     uint32_t n;
+    uint32_t mask; /* places - 1; at least every other one is free */
 };
 
 struct patterns {

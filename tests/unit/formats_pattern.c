@@ -1,4 +1,7 @@
-/* Patterns: that they mean what Go says, that matching is bounded, and how all matches are found. */
+/* Patterns: that they mean what Go says, that matching is bounded, how all matches are found, and what
+ * is known of them before. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "formats/pattern/needs.h"
 #include "formats/pattern/pattern.h"
 
 #include <setjmp.h>
@@ -6,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <pcre2.h>
 
 static struct pattern *compiled(const char *text)
 {
@@ -165,6 +169,99 @@ static void hostile_texts_are_costly(void **state)
     pattern_matcher_free(m);
 }
 
+static void needs_are_known(void **state)
+{
+    static const struct {
+        const char *pattern, *needs;
+    } cases[] = {
+        {"[a-z.]+@[a-z.]+\\.[a-z]+", "@."},
+        {"4[0-9]{12}(?:[0-9]{3})?", "4"},
+        {"\\d{3}-\\d{2}-\\d{4}", "-"},
+        {"a=b+;c", ";="},
+        {"1=:#%", "#%1"}, /* the rare ones first, and no more than three */
+        {"password", ""},
+        {"@?#*%{0,3}!+", "!"},
+        {"(@)(?:#)", ""},
+        {"@|#", ""},
+        {"[@]]#", "]#"},
+        {"[]@]#", "#"},
+        {"[^]@]#", "#"},
+        {"[[:alpha:]@]#", "#"},
+        {"[\\]@]#", "#"},
+        {"@\\Q?\\E", ""},
+        {"@{,3}", ""},
+        {"(?i)@", ""},
+        {"(?=x)@", ""},
+        {"@\\x{23}", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pattern_needs needs = {.n = 0};
+        pattern_needs_read(&needs, sl_str(cases[i].pattern));
+        if (!sl_eq(sl_slice(needs.at, needs.n), sl_str(cases[i].needs)))
+            fail_msg("%s needs %.*s", cases[i].pattern, (int)needs.n, (const char *)needs.at);
+    }
+}
+
+static size_t random_text(const char *const *parts, size_t n, char at[64])
+{
+    size_t used = 0;
+    for (int i = rand() % 9; i > 0; i--) {
+        const char *part = parts[(size_t)rand() % n];
+        used = (size_t)(stpcpy(at + used, part) - at);
+    }
+    at[used] = '\0';
+    return used;
+}
+
+/* Random patterns over random texts: the same as PCRE2 by itself finds, which knows no needs. */
+static void needs_change_no_match(void **state)
+{
+    static const char *const parts[] = {
+        "@", "#",        "a",   "1",   ".",    "-",   "\\.",       "\\d", "\\w", "[",
+        "]", "^",        "[^",  "(",   ")",    "(?:", "(?i)",      "|",   "*",   "+",
+        "?", "{",        "}",   "{2}", "{0,}", ",",   "[:digit:]", "\\",  "\\Q", "\\E",
+        "$", "\xc3\xa4", "\\b", "A",   "(?=",  "\\K", "(?<=@)"};
+    static const char *const texts[] = {"@", "#", "a", "1", ".",       "-",
+                                        "A", "{", "}", ",", "\xc3\xa4"};
+    const char *given_seed = getenv("SEED");
+    const unsigned seed = given_seed ? (unsigned)strtoul(given_seed, NULL, 10) : 20260802;
+    struct pattern_matcher *m = pattern_matcher_create(20);
+    pcre2_match_data *data = pcre2_match_data_create(20, NULL);
+    uint32_t compiled_n = 0, found_n = 0;
+    (void)state;
+    print_message("SEED=%u\n", seed);
+    srand(seed);
+    for (int run = 0; run < 30000; run++) {
+        struct pattern *p = NULL;
+        sl_error error = {.size = sizeof error};
+        char pattern[64], text[64];
+        int code;
+        PCRE2_SIZE offset;
+        const size_t n_pattern = random_text(parts, sizeof parts / sizeof *parts, pattern);
+        if (pattern_compile(sl_slice(pattern, n_pattern), &p, &error) != SL_OK)
+            continue;
+        pcre2_code *alone = pcre2_compile(
+            (PCRE2_SPTR)pattern, n_pattern,
+            PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY, &code, &offset, NULL);
+        assert_non_null(alone);
+        for (int i = 0; i < 20; i++) {
+            const size_t n = random_text(texts, sizeof texts / sizeof *texts, text);
+            const bool found =
+                pcre2_match(alone, (PCRE2_SPTR)text, n, 0, 0, data, NULL) != PCRE2_ERROR_NOMATCH;
+            if (pattern_match(p, m, sl_slice(text, n)) != (found ? PATTERN_YES : PATTERN_NO))
+                fail_msg("\"%s\" in \"%s\": PCRE2 says %d", pattern, text, found);
+            found_n += found;
+        }
+        compiled_n++;
+        pcre2_code_free(alone);
+        pattern_free(p);
+    }
+    assert_true(compiled_n > 5000 && found_n > 10000);
+    pcre2_match_data_free(data);
+    pattern_matcher_free(m);
+}
+
 static void wrong_patterns_are_refused(void **state)
 {
     static const char *const wrong[] = {"a(", "[", "(?P<n>a)(?P<n>b)", "\\C", "*"};
@@ -182,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_what_go_says),       cmocka_unit_test(groups_have_names),
         cmocka_unit_test(all_matches_are_found),    cmocka_unit_test(long_texts_are_searched),
+        cmocka_unit_test(needs_are_known),          cmocka_unit_test(needs_change_no_match),
         cmocka_unit_test(hostile_texts_are_costly), cmocka_unit_test(wrong_patterns_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
