@@ -68,7 +68,55 @@ static sl_bytes text_or_nothing(const sl_value *value)
     return value->type == SL_VALUE_TEXT && value->bytes.p ? value->bytes : sl_str("");
 }
 
+/* ---- values in several fields ---- */
+
+/* A value may have several fields: the last one counts, and behind others of its number the entries
+ * of a list or map are added to theirs, for readers that merge as protobuf does. Whatever is given so
+ * is written anew, in one field, so that nobody reads what was not looked at. */
+struct value_fields {
+    sl_bytes counting; /* from the first on that counts */
+    sl_bytes last;     /* the field of the value, with its tag */
+    bool several;
+};
+
+static struct value_fields fields_of(sl_bytes any, const sl_value *value)
+{
+    struct value_fields f = {.counting = any, .last = any};
+    sl_wire w = sl_wire_of(any);
+    uint32_t before = 0, n = 0;
+    for (const uint8_t *at = w.p; sl_wire_next(&w); at = w.p) {
+        if (w.number > SL_VALUE_BYTES) {
+            continue;
+        }
+        if (w.number == value->type && before != w.number) {
+            f.counting = sl_slice(at, (size_t)(w.end - at));
+        }
+        f.last = w.number == value->type ? sl_slice(at, (size_t)(w.p - at)) : f.last;
+        before = w.number;
+        n++;
+    }
+    f.several = n > 1;
+    f.last = f.several ? f.last : any; /* with fields that are unknown */
+    return f;
+}
+
+/* Takes a map's entry apart. True: it has several values, of which only the last is looked at. */
+static bool split_entry(sl_bytes entry, sl_bytes *key, sl_bytes *any)
+{
+    sl_repeated values = sl_repeated_of(entry, 2);
+    sl_bytes value;
+    uint32_t n = 0;
+    while (sl_repeated_next(&values, &value)) {
+        n++;
+    }
+    sl_attr_split(entry, key, any);
+    return n > 1;
+}
+
+/* ---- lists and maps ---- */
+
 struct level {
+    sl_wire fields; /* those behind `entries` */
     sl_repeated entries;
     sl_bytes path;
     size_t any, list, pair;
@@ -77,12 +125,28 @@ struct level {
 };
 
 static void open_level(struct redaction *r, struct level *level, uint32_t field,
-                       const sl_value *value, sl_bytes path)
+                       const sl_value *value, sl_bytes counting, sl_bytes path)
 {
-    *level = (struct level){.map = value->type == SL_VALUE_MAP, .path = path};
-    level->entries = level->map ? sl_value_map(value) : sl_value_list(value);
+    *level = (struct level){.fields = sl_wire_of(counting),
+                            .entries = sl_repeated_of(sl_slice(NULL, 0), 1),
+                            .map = value->type == SL_VALUE_MAP,
+                            .path = path};
     level->any = sl_write_begin(&r->body, field);
     level->list = sl_write_begin(&r->body, value->type);
+}
+
+static bool next_entry(struct level *level, sl_bytes *entry)
+{
+    const uint32_t number = level->map ? SL_VALUE_MAP : SL_VALUE_LIST;
+    while (!sl_repeated_next(&level->entries, entry)) {
+        if (!sl_wire_next(&level->fields)) {
+            return false;
+        }
+        if (level->fields.number == number && level->fields.type == SL_BYTES) {
+            level->entries = sl_repeated_of(level->fields.bytes, 1);
+        }
+    }
+    return true;
 }
 
 /* Writes an entry of a level: opens its pair, if it is a map's. */
@@ -107,12 +171,13 @@ static void end_entry(struct redaction *r, struct level *level)
 
 /* One entry of the innermost level. Returns true where it is a list or map, which `*inner` shows. */
 static bool redact_entry(struct redaction *r, struct level *level, bool top, sl_bytes key,
-                         sl_bytes any, bool *changed, sl_value *inner, sl_bytes *inner_path,
-                         uint32_t *field)
+                         sl_bytes any, bool *changed, sl_value *inner, sl_bytes *counting,
+                         sl_bytes *inner_path, uint32_t *field)
 {
     char index[24];
     sl_bytes text, name = key;
     const sl_value value = sl_value_of(any);
+    const struct value_fields fields = fields_of(any, &value);
     if (!level->map) {
         (void)snprintf(index, sizeof index, "[%u]", level->index++);
         name = sl_str(index);
@@ -125,6 +190,7 @@ static bool redact_entry(struct redaction *r, struct level *level, bool top, sl_
         return false;
     }
     *field = begin_entry(r, level, key);
+    *changed |= fields.several;
     if (fate == FATE_IGNORE) {
         touched_add(r, IGNORED, path_to(r, &place));
         sl_write_bytes(&r->body, *field, any);
@@ -134,32 +200,34 @@ static bool redact_entry(struct redaction *r, struct level *level, bool top, sl_
         *changed = true;
     } else if (value.type == SL_VALUE_LIST || value.type == SL_VALUE_MAP) {
         *inner = value;
+        *counting = fields.counting;
         *inner_path = path_to(r, &place);
         return true;
     } else if (redact_plain(r, &value, &place, false, &text)) {
         sl_write_value_text(&r->body, *field, text);
         *changed = true;
     } else {
-        sl_write_bytes(&r->body, *field, any);
+        sl_write_bytes(&r->body, *field, fields.last);
     }
     end_entry(r, level);
     return false;
 }
 
 /* Writes the list or map anew, as field BODY. Returns whether anything is other than it was. */
-static bool redact_nested(struct redaction *r, const sl_value *body)
+static bool redact_nested(struct redaction *r, const sl_value *body, sl_bytes counting)
 {
     struct level levels[SL_VALUE_DEPTH_MAX];
     uint32_t depth = 1;
     bool changed = false;
-    open_level(r, &levels[0], BODY, body, sl_str(""));
+    open_level(r, &levels[0], BODY, body, counting, sl_str(""));
     while (depth > 0) {
         struct level *level = &levels[depth - 1];
         sl_bytes entry, key = sl_slice(NULL, 0), any, path;
+        sl_bytes inner_fields;
         sl_value inner;
         uint32_t field;
         end_entry(r, level); /* of what was nested in it */
-        if (!sl_repeated_next(&level->entries, &entry)) {
+        if (!next_entry(level, &entry)) {
             sl_write_end(&r->body, level->list);
             sl_write_end(&r->body, level->any);
             depth--;
@@ -167,16 +235,17 @@ static bool redact_nested(struct redaction *r, const sl_value *body)
         }
         any = entry;
         if (level->map) {
-            sl_attr_split(entry, &key, &any);
+            changed |= split_entry(entry, &key, &any);
         }
-        if (!redact_entry(r, level, depth == 1, key, any, &changed, &inner, &path, &field)) {
+        if (!redact_entry(r, level, depth == 1, key, any, &changed, &inner, &inner_fields, &path,
+                          &field)) {
             continue;
         }
         if (depth == SL_VALUE_DEPTH_MAX) { /* the check refuses what is deeper */
             r->failed = true;
             break;
         }
-        open_level(r, &levels[depth++], field, &inner, path);
+        open_level(r, &levels[depth++], field, &inner, inner_fields, path);
     }
     return changed;
 }
@@ -203,30 +272,63 @@ static sl_bytes with_body(struct redaction *r, sl_bytes record)
     return sl_written(&r->record);
 }
 
+/* The body's AnyValue: its parts one behind the other, which is how they merge. False: there is none, or
+ * no memory. */
+static bool join_body(struct redaction *r, sl_bytes record, sl_bytes *any, bool *joined)
+{
+    sl_repeated all = sl_repeated_of(record, BODY);
+    sl_bytes part;
+    size_t n = 0, parts = 0;
+    *any = sl_slice(NULL, 0);
+    while (sl_repeated_next(&all, &part)) {
+        if (part.n || !any->p) {
+            *any = part;
+        }
+        parts += part.n > 0;
+        n += part.n; /* within the record */
+    }
+    *joined = parts > 1;
+    if (!*joined) {
+        return any->p != NULL;
+    }
+    uint8_t *at = otlp_scratch_room(&r->scratch, n);
+    if (!at) {
+        r->failed = true;
+        return false;
+    }
+    *any = sl_slice(at, n);
+    otlp_scratch_take(&r->scratch, n);
+    all = sl_repeated_of(record, BODY);
+    while (sl_repeated_next(&all, &part)) {
+        at = sl_put_slice(at, part);
+    }
+    return true;
+}
+
 sl_bytes redact_body(struct redaction *r, sl_bytes record)
 {
-    sl_bytes any = sl_slice(NULL, 0), part, text;
-    sl_repeated all = sl_repeated_of(record, BODY);
-    bool changed;
-    while (sl_repeated_next(&all, &part)) {
-        any = part.n || !any.p ? part : any; /* an empty one changes nothing in a merge */
-    }
-    if (!any.p) {
+    sl_bytes any, text;
+    bool changed, joined;
+    otlp_scratch_clear(&r->scratch);
+    if (!join_body(r, record, &any, &joined)) {
         return record;
     }
     const sl_value body = sl_value_of(any);
+    const struct value_fields fields = fields_of(any, &body);
     redaction_restart(&r->body);
-    otlp_scratch_clear(&r->scratch);
     r->path_bytes = 0;
     if (body.type == SL_VALUE_LIST || body.type == SL_VALUE_MAP) {
-        changed = redact_nested(r, &body);
+        changed = redact_nested(r, &body, fields.counting);
     } else {
         const struct place whole = {.name = sl_str("body"), .top = true};
         changed = redact_plain(r, &body, &whole, true, &text);
         if (changed) {
             sl_write_value_text(&r->body, BODY, text);
+        } else {
+            sl_write_bytes(&r->body, BODY, fields.last);
         }
     }
     r->failed |= r->body.failed;
+    changed |= fields.several || joined;
     return changed && !r->failed ? with_body(r, record) : record;
 }

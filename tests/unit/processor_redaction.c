@@ -114,6 +114,127 @@ static void summaries_add_up(void **state)
     fixture_end(&f);
 }
 
+/* A request with one record, of which all but the body's fields is there. */
+static sl_writer log_begin(uint8_t *at, size_t room, size_t open[3])
+{
+    sl_writer w = sl_writer_fixed(at, room);
+    open[0] = sl_write_begin(&w, 1);
+    open[1] = sl_write_begin(&w, 2);
+    open[2] = sl_write_begin(&w, 2);
+    return w;
+}
+
+static sl_bytes log_end(sl_writer *w, const size_t open[3])
+{
+    for (int i = 3; i-- > 0;)
+        sl_write_end(w, open[i]);
+    assert_false(w->failed);
+    return sl_written(w);
+}
+
+/* A list of texts as field `field`. */
+static void write_list(sl_writer *w, uint32_t field, const char *const *texts)
+{
+    const size_t any = sl_write_begin(w, field), list = sl_write_begin(w, SL_VALUE_LIST);
+    for (; *texts; texts++)
+        sl_write_value_text(w, 1, sl_str(*texts));
+    sl_write_end(w, list);
+    sl_write_end(w, any);
+}
+
+static void has_one_body(const sl_log_record *log, sl_value *body)
+{
+    sl_repeated parts = sl_repeated_of(log->record, 5);
+    sl_bytes part;
+    assert_true(sl_repeated_next(&parts, &part));
+    *body = sl_value_of(part);
+    assert_false(sl_repeated_next(&parts, &part));
+}
+
+static void lists_are_merged(const sl_log_record *log)
+{
+    static const char *const texts[] = {"c", "****", "d", "e"};
+    sl_value body, value;
+    has_one_body(log, &body);
+    sl_repeated list = sl_value_list(&body);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(sl_list_next(&list, &value));
+        assert_true(sl_value_is(&value, texts[i]));
+    }
+    assert_false(sl_list_next(&list, &value));
+}
+
+static void last_text_counts(const sl_log_record *log)
+{
+    sl_value body;
+    has_one_body(log, &body);
+    assert_true(sl_value_is(&body, "plain"));
+    assert_null(memmem(log->record.p, log->record.n, "secret", 6));
+}
+
+/* A list in the body's list in two fields, and a map's entry with two values. */
+static void nothing_hides_inside(const sl_log_record *log)
+{
+    sl_value body;
+    has_one_body(log, &body);
+    assert_null(memmem(log->record.p, log->record.n, "secret", 6));
+    assert_non_null(memmem(log->record.p, log->record.n, "****", 4));
+    assert_non_null(memmem(log->record.p, log->record.n, "plain", 5));
+}
+
+static void bodies_in_several_parts(void **state)
+{
+    static const char *const before[] = {"a", "secret0", NULL},
+                             *const first[] = {"c", "secret1", NULL}, *const second[] = {"d", NULL},
+                             *const third[] = {"e", NULL};
+    uint8_t at[1024];
+    size_t open[3];
+    struct fixture f;
+    (void)state;
+    fixture_init(&f, "secret[0-9]", "none", SUMMARY_SILENT);
+    fixture_open(&f);
+
+    sl_writer w = log_begin(at, sizeof at, open);
+    write_list(&w, 5, before);
+    sl_write_value_text(&w, 5, sl_str("secret2")); /* and so the list before it is gone */
+    write_list(&w, 5, first);
+    write_list(&w, 5, second);
+    sl_write_bytes(&w, 5, sl_str(""));
+    write_list(&w, 5, third);
+    give(&f, log_end(&w, open));
+    take(&f, lists_are_merged);
+
+    w = log_begin(at, sizeof at, open);
+    write_list(&w, 5, first);
+    sl_write_value_text(&w, 5, sl_str("secret2"));
+    sl_write_value_text(&w, 5, sl_str("plain"));
+    give(&f, log_end(&w, open));
+    take(&f, last_text_counts);
+
+    w = log_begin(at, sizeof at, open);
+    const size_t body = sl_write_begin(&w, 5), list = sl_write_begin(&w, SL_VALUE_LIST);
+    const size_t any = sl_write_begin(&w, 1);
+    for (int i = 0; i < 2; i++) {
+        const size_t inner = sl_write_begin(&w, SL_VALUE_LIST);
+        sl_write_value_text(&w, 1, sl_str(i == 0 ? "secret1" : "plain"));
+        sl_write_end(&w, inner);
+    }
+    sl_write_end(&w, any);
+    const size_t map_any = sl_write_begin(&w, 1), map = sl_write_begin(&w, SL_VALUE_MAP);
+    const size_t pair = sl_write_begin(&w, 1);
+    sl_write_bytes(&w, 1, sl_str("key"));
+    write_list(&w, 2, first);
+    write_list(&w, 2, third);
+    sl_write_end(&w, pair);
+    sl_write_end(&w, map);
+    sl_write_end(&w, map_any);
+    sl_write_end(&w, list);
+    sl_write_end(&w, body);
+    give(&f, log_end(&w, open));
+    take(&f, nothing_hides_inside);
+    fixture_end(&f);
+}
+
 static void hidden_as_a_whole(const sl_log_record *log)
 {
     const sl_value body = sl_log_body(log);
@@ -270,6 +391,7 @@ int main(int argc, char **argv)
     seed = random_seed(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(summaries_add_up),
+        cmocka_unit_test(bodies_in_several_parts),
         cmocka_unit_test(hostile_texts_are_masked),
         cmocka_unit_test(paths_do_not_multiply),
         cmocka_unit_test(nothing_goes_through_without_memory),
