@@ -1,11 +1,11 @@
 /* The extension "health_check": says over HTTP whether the process is ready, as the OpenTelemetry
  * Collector's does. Life callbacks are [control]; pages are made on the HTTP server's thread. */
-#include "formats/http/thread.h"
+#include "formats/http/pages.h"
 
 #include <inttypes.h>
 #include <time.h>
 
-enum { CONNECTIONS_MAX = 64, TIMEOUT_MS = 10000 };
+enum { CONNECTIONS_MAX = 64 };
 
 struct response_body {
     sl_bytes healthy, unhealthy;
@@ -16,15 +16,11 @@ struct health_check {
     sl_bytes endpoint, path;
     struct response_body response_body;
     uint8_t body_given;
-    const sl_raw *tls, *auth, *cors, *response_headers, *middlewares;
+    struct http_pages_config server;
 
-    int32_t fd; /* of start, -1 before */
-    uint8_t is_listening;
     const sl_process *process;
-    struct http_thread *thread;
+    struct http_pages *pages;
 };
-
-#define NOT_YET "Not in this version of Sluice: refused when set."
 
 static const sl_field body_fields[] = {
     SL_TEXT(struct response_body, healthy, "The body of a 200."),
@@ -38,11 +34,7 @@ static const sl_field fields[] = {
             .text = "/"),
     SL_STRUCT(struct health_check, response_body, &body_struct,
               "Texts in place of the JSON document.", SL_PRESENT(struct health_check, body_given)),
-    SL_RAW(struct health_check, tls, NOT_YET),
-    SL_RAW(struct health_check, auth, NOT_YET),
-    SL_RAW(struct health_check, cors, NOT_YET),
-    SL_RAW(struct health_check, response_headers, NOT_YET),
-    SL_RAW(struct health_check, middlewares, NOT_YET),
+    SL_STRUCT(struct health_check, server, &http_pages_struct, "The server.", .flags = SL_INLINE),
     SL_IGNORE("check_collector_pipeline",
               "The Collector does not use it any more; components report their own state."),
     SL_END};
@@ -50,22 +42,9 @@ static const sl_field fields[] = {
 static int32_t prepare(void *component, sl_error *error)
 {
     const struct health_check *h = (const struct health_check *)component;
-    const struct {
-        const char *name;
-        const sl_raw *value;
-    } refused[] = {{"tls", h->tls},
-                   {"auth", h->auth},
-                   {"cors", h->cors},
-                   {"response_headers", h->response_headers},
-                   {"middlewares", h->middlewares}};
-    for (uint32_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        const sl_raw *raw = refused[i].value;
-        if (raw && (raw->kind == 1 || raw->n > 0))
-            return sl_fail(error, SL_ERR_UNSUPPORTED,
-                           "%s:%u:%u: %s is not supported yet by this version of Sluice; remove it",
-                           raw->file ? raw->file : "config", raw->line, raw->column,
-                           refused[i].name);
-    }
+    const int32_t status = http_pages_prepare(h->base.host, &h->server, error);
+    if (status != SL_OK)
+        return status;
     if (h->path.n == 0 || h->path.p[0] != '/')
         return sl_fail(error, SL_ERR_INVALID, "path must begin with \"/\"");
     return SL_OK;
@@ -168,48 +147,27 @@ static void on_end(void *ctx, struct http_request *rq)
 
 /* ---- life ---- */
 
-static int32_t create(void *config, void **component, sl_error *error)
-{
-    struct health_check *h = (struct health_check *)config;
-    (void)error;
-    h->fd = -1;
-    *component = h;
-    return SL_OK;
-}
-
 static int32_t start(void *component, sl_error *error)
 {
     struct health_check *h = (struct health_check *)component;
     const sl_host *host = h->base.host;
-    const sl_listen *listen = (const sl_listen *)sl_interface(host, SL_LISTEN);
     const struct http_handler handler = {.ctx = h, .headers = on_headers, .end = on_end};
-    struct http_limits limits;
     h->process = (const sl_process *)sl_interface(host, SL_PROCESS);
-    if (!listen || !h->process)
-        return sl_fail(error, SL_ERR_UNSUPPORTED, "this host has no sockets or no health");
-    int32_t status = listen->open(host, h->endpoint, sl_str("tcp"), &h->fd, error);
-    if (status != SL_OK)
-        return status;
-    h->is_listening = 1;
-    http_limits_init(&limits);
-    limits.connections = CONNECTIONS_MAX;
-    limits.write_timeout_ms = TIMEOUT_MS;
-    return http_thread_start(&handler, &limits, h->fd, NULL, "health-check", &h->thread, error);
+    if (!h->process)
+        return sl_fail(error, SL_ERR_UNSUPPORTED, "this host has no health");
+    return http_pages_start(host, &h->server, h->endpoint, &handler, CONNECTIONS_MAX,
+                            "health-check", &h->pages, error);
 }
 
 static void stop(void *component)
 {
     struct health_check *h = (struct health_check *)component;
-    const sl_listen *listen = (const sl_listen *)sl_interface(h->base.host, SL_LISTEN);
-    http_thread_stop(h->thread);
-    h->thread = NULL;
-    if (h->is_listening)
-        listen->done(h->base.host, h->fd);
-    h->is_listening = 0;
+    http_pages_stop(h->pages);
+    h->pages = NULL;
 }
 
 SL_TYPE(extension, health_check,
         .help = "Answers 200 on an HTTP page while the process is ready, and 503 while it is not.",
-        .stability = SL_BETA, SL_CONFIG(struct health_check, fields), .create = create,
-        .prepare = prepare, .start = start, .stop = stop);
+        .stability = SL_BETA, SL_CONFIG(struct health_check, fields), .prepare = prepare,
+        .start = start, .stop = stop);
 SL_PLUGIN("0.1.0", &sl_type_health_check);

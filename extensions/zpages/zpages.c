@@ -2,13 +2,13 @@
  * Collector has them. Life callbacks are [control]; pages are made on the HTTP server's thread, and
  * nothing is done while nobody looks. */
 #include "extensions/zpages/page.h"
-#include "formats/http/thread.h"
+#include "formats/http/pages.h"
 
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
-enum { CONNECTIONS_MAX = 32, TIMEOUT_MS = 10000 };
+enum { CONNECTIONS_MAX = 32 };
 
 struct expvar {
     uint8_t enabled;
@@ -18,17 +18,13 @@ struct zpages {
     sl_base base;
     sl_bytes endpoint;
     struct expvar expvar;
-    const sl_raw *tls, *auth, *cors, *response_headers, *middlewares;
+    struct http_pages_config server;
 
-    int32_t fd;
-    bool is_listening;
     const sl_process *process;
     const sl_inspect *inspect;
     struct rates rates; /* the HTTP server's thread's, while that runs */
-    struct http_thread *thread;
+    struct http_pages *pages;
 };
-
-#define NOT_YET "Not in this version of Sluice: refused when set."
 
 static const sl_field expvar_fields[] = {
     {.key = "enabled",
@@ -42,11 +38,7 @@ static const sl_struct expvar_struct = {sizeof(struct expvar), 0, expvar_fields}
 static const sl_field fields[] = {
     SL_TEXT(struct zpages, endpoint, "Where to listen: host:port.", .text = "localhost:55679"),
     SL_STRUCT(struct zpages, expvar, &expvar_struct, "Variables of Go's runtime."),
-    SL_RAW(struct zpages, tls, NOT_YET),
-    SL_RAW(struct zpages, auth, NOT_YET),
-    SL_RAW(struct zpages, cors, NOT_YET),
-    SL_RAW(struct zpages, response_headers, NOT_YET),
-    SL_RAW(struct zpages, middlewares, NOT_YET),
+    SL_STRUCT(struct zpages, server, &http_pages_struct, "The server.", .flags = SL_INLINE),
     SL_END};
 
 /* ---- words ---- */
@@ -229,21 +221,9 @@ static void on_end(void *ctx, struct http_request *rq)
 static int32_t prepare(void *component, sl_error *error)
 {
     const struct zpages *z = component;
-    const struct {
-        const char *name;
-        const sl_raw *const *value;
-    } refused[] = {{"tls", &z->tls},
-                   {"auth", &z->auth},
-                   {"cors", &z->cors},
-                   {"response_headers", &z->response_headers},
-                   {"middlewares", &z->middlewares}};
-    for (uint32_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        const sl_raw *raw = *refused[i].value;
-        if (raw && (raw->kind == 1 || raw->n > 0))
-            return sl_fail_at(error, SL_ERR_UNSUPPORTED, refused[i].value,
-                              "%s is not supported yet by this version of Sluice; remove it",
-                              refused[i].name);
-    }
+    const int32_t status = http_pages_prepare(z->base.host, &z->server, error);
+    if (status != SL_OK)
+        return status;
     return z->endpoint.n ? SL_OK
                          : sl_fail_at(error, SL_ERR_INVALID, &z->endpoint, "endpoint is empty");
 }
@@ -252,35 +232,23 @@ static int32_t start(void *component, sl_error *error)
 {
     struct zpages *z = component;
     const sl_host *host = z->base.host;
-    const sl_listen *listen = sl_interface(host, SL_LISTEN);
     const struct http_handler handler = {.ctx = z, .headers = on_headers, .end = on_end};
-    struct http_limits limits;
     z->process = sl_interface(host, SL_PROCESS);
     z->inspect = sl_interface(host, SL_INSPECT);
-    if (!listen || !z->process || !z->inspect)
-        return sl_fail(error, SL_ERR_UNSUPPORTED, "this host has no sockets or shows nothing");
-    int32_t status = listen->open(host, z->endpoint, sl_str("tcp"), &z->fd, error);
-    if (status != SL_OK)
-        return status;
-    z->is_listening = true;
+    if (!z->process || !z->inspect)
+        return sl_fail(error, SL_ERR_UNSUPPORTED, "this host shows nothing");
     rates_init(&z->rates, sl_now(host));
-    http_limits_init(&limits);
-    limits.connections = CONNECTIONS_MAX;
-    limits.write_timeout_ms = TIMEOUT_MS;
-    return http_thread_start(&handler, &limits, z->fd, NULL, "zpages", &z->thread, error);
+    return http_pages_start(host, &z->server, z->endpoint, &handler, CONNECTIONS_MAX, "zpages",
+                            &z->pages, error);
 }
 
 static void stop(void *component)
 {
     struct zpages *z = component;
-    const sl_listen *listen = sl_interface(z->base.host, SL_LISTEN);
-    http_thread_stop(z->thread);
-    z->thread = NULL;
+    http_pages_stop(z->pages);
+    z->pages = NULL;
     rates_deinit(&z->rates);
     memset(&z->rates, 0, sizeof z->rates);
-    if (z->is_listening)
-        listen->done(z->base.host, z->fd);
-    z->is_listening = false;
 }
 
 SL_TYPE(extension, zpages,

@@ -62,4 +62,11 @@ struct tls_security {
     struct tls_server *server;
 };
 
+/* load.c, in whoever serves: loads the plugin and reads the files. `out` is all NULL after a
+ * failure. Parameters as of server_create. [control] */
+int32_t tls_server_secure(const sl_host *, const struct tls_server_config *, const char *path,
+                          const char *alpn, bool alpn_required, struct tls_security *out,
+                          sl_error *);
+void tls_server_unsecure(struct tls_security *);
+
 #endif

@@ -1,6 +1,7 @@
 /* The config keys of the OTLP receiver, as the OpenTelemetry Collector has them, and what is
  * checked about them. What this version does not do yet is refused here, never ignored. [control]
  */
+#include "formats/sender/sender.h"
 #include "receivers/otlp/encoding.h"
 #include "receivers/otlp/receiver.h"
 #include "receivers/otlp/response_headers.h"
@@ -217,21 +218,10 @@ int32_t receiver_authenticator(const sl_host *host, const char *protocol,
                                const struct auth_config *c, bool given, const sl_auth_server **out,
                                sl_error *error)
 {
+    char path[32];
     *out = NULL;
-    if (!given)
-        return SL_OK;
-    if (!c->authenticator.n)
-        return sl_fail_at(error, SL_ERR_INVALID, c, "protocols.%s.auth names no authenticator",
-                          protocol);
-    const char *name = (const char *)c->authenticator.p;
-    *out = (const sl_auth_server *)sl_component(host, name, SL_AUTH_SERVER);
-    if (*out)
-        return SL_OK;
-    return sl_fail_at(error, SL_ERR_NOT_FOUND, &c->authenticator,
-                      "protocols.%s.auth.authenticator is \"%.100s\", %s", protocol, name,
-                      sl_component(host, name, SL_AUTH_CLIENT)
-                          ? "which proves who sends but does not check it"
-                          : "which is no extension of service.extensions that checks who sends");
+    (void)snprintf(path, sizeof path, "protocols.%s.auth", protocol);
+    return given ? sender_authenticator(host, &c->authenticator, path, out, error) : SL_OK;
 }
 
 static int32_t check_auth(const sl_host *host, const char *protocol, const struct auth_config *c,
@@ -318,10 +308,10 @@ static int32_t check_security(const struct receiver *r, sl_error *error)
     int32_t status = SL_OK;
     if (p->grpc_on)
         status = receiver_secure_grpc(r->base.host, &p->grpc, &security, error);
-    receiver_unsecure(&security);
+    tls_server_unsecure(&security);
     if (status == SL_OK && p->http_on)
         status = receiver_secure_http(r->base.host, &p->http, &security, error);
-    receiver_unsecure(&security);
+    tls_server_unsecure(&security);
     return status;
 }
 

@@ -2,10 +2,10 @@
 #ifndef SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
 #define SLUICE_RECEIVERS_OTLP_GRPC_INTERNAL_H
 #include "formats/grpc/loop.h"
+#include "formats/sender/sender.h"
 #include "receivers/otlp/decode.h"
 #include "receivers/otlp/grpc_server.h"
 #include "receivers/otlp/intake.h"
-#include "receivers/otlp/sender.h"
 
 #include <grpc/grpc.h>
 #include <pthread.h>

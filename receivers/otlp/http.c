@@ -3,11 +3,11 @@
  * wherever the pipelines answer. */
 #include "formats/http/thread.h"
 #include "formats/otlp/status_json.h"
+#include "formats/sender/sender.h"
 #include "receivers/otlp/decode.h"
 #include "receivers/otlp/intake.h"
 #include "receivers/otlp/receiver.h"
 #include "receivers/otlp/response_headers.h"
-#include "receivers/otlp/sender.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -85,8 +85,8 @@ static void close_sockets(struct receiver *r)
     if (listen && r->grpc_fd >= 0)
         listen->done(r->base.host, r->grpc_fd);
     r->http_fd = r->grpc_fd = -1;
-    receiver_unsecure(&r->http_tls);
-    receiver_unsecure(&r->grpc_tls);
+    tls_server_unsecure(&r->http_tls);
+    tls_server_unsecure(&r->grpc_tls);
 }
 
 static int32_t open_sockets(struct receiver *r, sl_error *error)

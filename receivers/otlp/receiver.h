@@ -91,7 +91,6 @@ int32_t receiver_secure_grpc(const sl_host *, const struct grpc_config *, struct
                              sl_error *);
 int32_t receiver_secure_http(const sl_host *, const struct http_config *, struct tls_security *out,
                              sl_error *);
-void receiver_unsecure(struct tls_security *);
 
 /* http.c: OTLP/HTTP on a thread of its own. `auth` NULL: whoever wants may send. [control] */
 int32_t otlp_http_start(const sl_host *, const struct http_config *, const sl_auth_server *auth,

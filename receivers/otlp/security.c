@@ -1,44 +1,19 @@
 /* Where the receiver's config has TLS: loads it and reads the certificates. [control] */
 #include "receivers/otlp/receiver.h"
 
-static int32_t secure(const sl_host *h, const struct tls_server_config *c, const char *path,
-                      const char *alpn, bool alpn_required, struct tls_security *out,
-                      sl_error *error)
-{
-    int32_t status = tls_server_check(c, path, error);
-    if (status != SL_OK)
-        return status;
-    const sl_plugins *plugins = (const sl_plugins *)sl_interface(h, SL_PLUGINS);
-    const void *api = NULL;
-    status = plugins ? plugins->load(h, TLS_PLUGIN, TLS_API, &api, error)
-                     : sl_fail(error, SL_ERR_UNSUPPORTED, "this host cannot load other plugins");
-    if (status != SL_OK)
-        return status;
-    out->api = (const tls_api *)api;
-    status = out->api->server_create(h, c, path, alpn, alpn_required, &out->server, error);
-    if (status != SL_OK)
-        out->api = NULL;
-    return status;
-}
-
 int32_t receiver_secure_grpc(const sl_host *h, const struct grpc_config *c,
                              struct tls_security *out, sl_error *error)
 {
     *out = (struct tls_security){NULL, NULL};
-    return c->tls_on ? secure(h, &c->tls, "protocols.grpc.tls", "h2", true, out, error) : SL_OK;
+    return c->tls_on ? tls_server_secure(h, &c->tls, "protocols.grpc.tls", "h2", true, out, error)
+                     : SL_OK;
 }
 
 int32_t receiver_secure_http(const sl_host *h, const struct http_config *c,
                              struct tls_security *out, sl_error *error)
 {
     *out = (struct tls_security){NULL, NULL};
-    return c->tls_on ? secure(h, &c->tls, "protocols.http.tls", "http/1.1", false, out, error)
-                     : SL_OK;
-}
-
-void receiver_unsecure(struct tls_security *security)
-{
-    if (security->api)
-        security->api->server_destroy(security->server);
-    *security = (struct tls_security){NULL, NULL};
+    return c->tls_on
+               ? tls_server_secure(h, &c->tls, "protocols.http.tls", "http/1.1", false, out, error)
+               : SL_OK;
 }

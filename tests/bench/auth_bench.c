@@ -2,7 +2,7 @@
  * its headers. Prints a JSON line for each.
  *     bench_auth [SECONDS] */
 #include "extensions/basicauth/basicauth.h"
-#include "receivers/otlp/sender.h"
+#include "formats/sender/sender.h"
 #include "tests/bench/frames.h"
 #include "tests/support/auth_host.h"
 

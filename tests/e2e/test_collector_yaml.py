@@ -30,7 +30,7 @@ REFUSED = {
     "site-oidc": ['no plugin has the extension "oidc"'],
     "site-processors": ['no plugin has the processor "span"'],
     # abilities
-    "health-check": ["tls is not supported"],
+    "health-check": ['cannot read "/path/to/c'],
     "redaction-url-sanitizer": ["url_sanitizer is not supported"],
     "tls-client": ["max_version"],  # gRPC's C core cannot be told
     "tls-tpm": ["trusted platform module"],

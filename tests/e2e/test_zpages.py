@@ -1,11 +1,13 @@
 """The pages about the running process: what they show, to people and to programs, and what they do not."""
+import base64
 import html.parser
 import json
 import unittest
+from http.client import HTTPException
 
 from google.rpc import status_pb2
 
-from harness import otlp
+from harness import certs, otlp
 from harness.case import EndToEnd, otlp_receiver, pipeline
 from harness.destination import HANG, Reply
 from harness.process import command
@@ -199,13 +201,56 @@ class Config(Zpages):
         for keys, code, says in (
                 ("", 0, "no journal"), (" {expvar: {enabled: true}}", 0, r":5:\d+: note: .*Go's runtime"),
                 (" {endpoint: ''}", 1, r":5:22: error: .*endpoint is empty"),
-                (" {tls: {cert_file: a}}", 1, r":5:17: error: .*tls is not supported yet"),
+                (" {tls: {cert_file: a}}", 1, r":5:\d+: error: .*tls has a certificate, but no key"),
+                (" {cors: {allowed_origins: [a]}}", 1, r":5:18: error: .*cors is not supported yet"),
+                (" {auth: {request_params: [a]}}", 1, r':5:\d+: error: .*missing key "authenticator"'),
                 (" {endpont: 'x'}", 1, r'unknown key "endpont" .*nearest: "endpoint"')):
             config = self.file("c.yaml")
             config.write_text(base + keys + "\n")
             done = command("validate", "--config", config)
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertRegex(done.stderr + done.stdout, says)
+
+    def test_who_may_look(self):
+        """Over TLS, with a password: the same keys do the same for health_check."""
+        authority = certs.Authority(self.directory, "authority")
+        made, health = authority.issue(), endpoint()
+        secured = {"tls": {"cert_file": str(made.cert), "key_file": str(made.key)},
+                   "auth": {"authenticator": "basicauth"}}
+        self.where = endpoint()
+        self.sluice_ = self.sluice(self.config(
+            self.all_signals(exporters="nop"), {"nop": None},
+            extensions={"zpages": {"endpoint": self.where, **secured}, "health_check": {
+                "endpoint": health, **secured}, "basicauth": {"htpasswd": {"inline": "ann:secret"}}},
+            service={"extensions": ["zpages", "health_check", "basicauth"]}))
+        right = {"Authorization": "Basic " + base64.b64encode(b"ann:secret").decode()}
+        wrong = {"Authorization": "Basic " + base64.b64encode(b"ann:other").decode()}
+        for where, path in ((self.where, "/debug/pipelinez"), (health, "/")):
+            client = Http(where, context=authority.context())
+            self.addCleanup(client.close)
+            for headers in ({}, wrong):
+                answer = client.request("GET", path, headers=headers)
+                self.assertEqual(answer.code, 401, answer)
+                self.assertTrue(answer.headers["www-authenticate"].startswith("Basic "), answer.headers)
+                self.assertNotIn("pipeline", answer.body.decode())
+            wait_until(lambda: client.request("GET", path, headers=right).code == 200, "the page")
+            plain = Http(where)
+            self.addCleanup(plain.close)
+            try:
+                self.assertGreaterEqual(plain.request("GET", path, headers=right).code, 400)
+            except (OSError, HTTPException):
+                pass
+
+    def test_an_authenticator_that_is_not_there(self):
+        self.where = endpoint()
+        other = self.sluice(self.config(
+            self.all_signals(exporters="nop"), {"nop": None},
+            extensions={"zpages": {"endpoint": self.where, "auth": {"authenticator": "basicauth/none"}}},
+            service={"extensions": ["zpages"]}), start=False)
+        self.expect_errors(other, "Cannot start: extension \"zpages\"")
+        other.start(wait=False)
+        self.assertEqual(other.wait(), 1)
+        self.assertTrue(other.find('auth.authenticator is "basicauth/none"', "error"), other.log())
 
     def test_an_address_that_is_taken(self):
         self.start()

@@ -2,8 +2,8 @@
  * "%%%", a URL's query, headers ("name: value" lines), and an htpasswd file. The headers go through
  * basicauth, and become metadata; browsers' questions are answered. One thread. */
 #include "extensions/basicauth/basicauth.h"
+#include "formats/sender/sender.h"
 #include "receivers/otlp/cors.h"
-#include "receivers/otlp/sender.h"
 #include "tests/support/auth_host.h"
 
 #include <stdlib.h>

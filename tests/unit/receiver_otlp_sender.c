@@ -1,7 +1,7 @@
 /* What the OTLP receiver makes of a request's headers: who sends, what goes with the data, and what
  * browsers are told. */
+#include "formats/sender/sender.h"
 #include "receivers/otlp/cors.h"
-#include "receivers/otlp/sender.h"
 
 #include <setjmp.h>
 #include <stdlib.h>

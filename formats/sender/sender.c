@@ -1,7 +1,23 @@
 /* Headers for authenticators, and for metadata; see sender.h. Credentials are left out of metadata,
  * which may be written to a journal and shown in logs, and so is what belongs to the connection and
  * not to the data (RFC 9110 7.6.1). */
-#include "receivers/otlp/sender.h"
+#include "formats/sender/sender.h"
+
+int32_t sender_authenticator(const sl_host *host, const sl_bytes *authenticator, const char *path,
+                             const sl_auth_server **out, sl_error *error)
+{
+    const char *name = (const char *)authenticator->p;
+    if (!authenticator->n)
+        return sl_fail_at(error, SL_ERR_INVALID, authenticator, "%s names no authenticator", path);
+    *out = (const sl_auth_server *)sl_component(host, name, SL_AUTH_SERVER);
+    if (*out)
+        return SL_OK;
+    return sl_fail_at(error, SL_ERR_NOT_FOUND, authenticator, "%s.authenticator is \"%.100s\", %s",
+                      path, name,
+                      sl_component(host, name, SL_AUTH_CLIENT)
+                          ? "which proves who sends but does not check it"
+                          : "which is no extension of service.extensions that checks who sends");
+}
 
 void sender_headers_init(struct sender_headers *h)
 {

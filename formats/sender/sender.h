@@ -1,7 +1,7 @@
 /* Who sends: a request's headers as an authenticator wants them, and what of them goes with the data
- * as metadata. For both transports; any thread. */
-#ifndef SLUICE_RECEIVERS_OTLP_SENDER_H
-#define SLUICE_RECEIVERS_OTLP_SENDER_H
+ * as metadata. For servers of any protocol; any thread. */
+#ifndef SLUICE_FORMATS_SENDER_H
+#define SLUICE_FORMATS_SENDER_H
 #include <sluice/plugin.h>
 
 enum { SENDER_HEADERS_MAX = 512, SENDER_TEXT_MAX = 16 * 1024 };
@@ -13,6 +13,11 @@ struct sender_rules {
     const sl_list *request_params; /* sl_bytes: of the query, in place of headers; NULL: none */
     bool include_metadata;
 };
+
+/* The authenticator of a config's key `path`.authenticator, such as "protocols.http.auth". The
+ * error is about `name`. [control] */
+int32_t sender_authenticator(const sl_host *, const sl_bytes *name, const char *path,
+                             const sl_auth_server **, sl_error *);
 
 /* Does anything have to be done for a request? */
 static inline bool sender_matters(const struct sender_rules *r)
