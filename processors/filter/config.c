@@ -7,7 +7,9 @@
 /* ---- keys ---- */
 
 static const char *const modes[] = {"propagate", "ignore", "silent", NULL};
+enum { MATCH_EXPR = 2 }; /* known, and refused */
 static const char *const match_types[] = {"strict", "regexp", NULL};
+static const char *const metric_match_types[] = {"strict", "regexp", "expr", NULL};
 
 #define CONDITIONS(S, m, what)                                                                     \
     SL_RAW(S, m, "OTTL conditions; " what " for which one is true are dropped.")
@@ -20,8 +22,8 @@ static const sl_struct traces_struct = {.size = sizeof(struct traces_config),
                                         .fields = traces_fields};
 
 static const sl_field metric_rule_fields[] = {
-    SL_ENUM(struct metric_rule_config, match_type, match_types, "How texts are compared.",
-            .flags = SL_REQUIRED),
+    SL_ENUM(struct metric_rule_config, match_type, metric_match_types,
+            "How texts are compared; expr is refused: write conditions.", .flags = SL_REQUIRED),
     {.key = "regexp",
      .kind = SL_FIELD_STRUCT,
      .of = &match_regexp_struct,
@@ -251,10 +253,14 @@ static int32_t compile_metric_rule(const struct metric_rule_config *c, const cha
     struct match_config resource = {.match_type = c->match_type,
                                     .resources = c->resource_attributes};
     int32_t status = SL_OK;
-    if (c->expressions.n) {
-        return sl_fail(
-            error, SL_ERR_INVALID,
-            "%s: expressions are not supported; write OTTL conditions under metrics.metric", what);
+    if (c->match_type == MATCH_EXPR || c->expressions.n) {
+        return sl_fail_at(
+            error, SL_ERR_INVALID, &c->match_type,
+            "%s: match_type expr is not supported; name what is to be dropped by OTTL conditions "
+            "under metrics.datapoint: metric.name == \"x\" for MetricName == \"x\", "
+            "attributes[\"k\"] != nil for HasLabel(\"k\"), attributes[\"k\"] == \"v\" for "
+            "Label(\"k\") == \"v\"%s",
+            what, strcmp(what, "metrics.include") == 0 ? ", each within not (...)" : "");
     }
     if (c->metric_names.n) {
         status = match_compile(&config, what, names, error);

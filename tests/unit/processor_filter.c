@@ -335,7 +335,11 @@ static void wrong_configs_are_refused(void **state)
     fixture_init(&f);
     f.config.metrics.has_exclude = 1;
     f.config.metrics.exclude.expressions = one_text(&f, "MetricName == \"a\"");
-    refused(&f, "metrics.exclude: expressions are not supported");
+    refused(&f, "metrics.exclude: match_type expr is not supported");
+    fixture_init(&f);
+    f.config.metrics.has_include = 1;
+    f.config.metrics.include.match_type = 2;
+    refused(&f, "each within not (...)");
     fixture_init(&f);
     f.config.logs.has_include = 1;
     f.config.logs.include.has_severity = 1;
