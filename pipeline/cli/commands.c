@@ -1,5 +1,7 @@
-/* The commands: run, validate, components, config, print-config, version; and the table of all. */
+/* The commands: run, validate, components, config, print-config, journal,
+ * version; and the table of all. */
 #include "pipeline/cli/components.h"
+#include "pipeline/cli/journal.h"
 #include "pipeline/cli/schema.h"
 #include "pipeline/config/print.h"
 #include "pipeline/graph/describe.h"
@@ -100,6 +102,15 @@ static int print_config(const struct cli_command *c, int argc, char **argv)
     return config_print(&v);
 }
 
+static int journal(const struct cli_command *c, int argc, char **argv)
+{
+    struct cli_values v;
+    int code;
+    if (!cli_read(c, argc, argv, &v, &code))
+        return code;
+    return journal_command(c, &v);
+}
+
 static int version(const struct cli_command *c, int argc, char **argv)
 {
     struct cli_values v;
@@ -123,6 +134,7 @@ static const struct cli_option *const config_options[] = {&cli_plugins, NULL};
 static const struct cli_option *const print_options[] = {
     &cli_config,     &cli_set,      &cli_plugins,       &cli_format,
     &cli_unredacted, &cli_validate, &cli_feature_gates, NULL};
+static const struct cli_option *const journal_options[] = {&cli_output, NULL};
 static const struct cli_option *const no_options[] = {NULL};
 
 const struct cli_command cli_commands[] = {
@@ -160,6 +172,18 @@ const struct cli_command cli_commands[] = {
      .summary = "Print the configuration as it is after merging, with secrets left out.",
      .options = print_options,
      .run = print_config},
+    {.name = "journal",
+     .arguments = "ls|inspect|verify|export DIR",
+     .summary = "See what is in a journal, check it, and rescue what has not been delivered.",
+     .help = "DIR is a journal's directory, or one that has some in it. Nothing in it is changed, "
+             "and a process\nthat works with it may go on.\n"
+             "  ls       what is not settled: records, items, bytes, age\n"
+             "  inspect  every segment and record\n"
+             "  verify   all checksums; exit code 1 where something is damaged\n"
+             "  export   what is not settled, as files in --output: OTLP requests with their "
+             "lengths in front, which\n           `sluice generate` sends",
+     .options = journal_options,
+     .run = journal},
     {.name = "generate",
      .summary = "Make realistic traces, metrics and logs, and write or send them.",
      .options = no_options,

@@ -33,6 +33,9 @@ const struct cli_option cli_feature_gates = {
     "--feature-gates", NULL, "LIST",
     "Taken for the OpenTelemetry Collector's sake; Sluice has none, and says so."};
 
+const struct cli_option cli_output = {"--output", "-o", "DIR",
+                                      "Directory for the files, made where it is missing."};
+
 static bool is_option(const struct cli_option *o, const char *arg, size_t n)
 {
     return (strlen(o->name) == n && !strncmp(o->name, arg, n)) ||
@@ -68,6 +71,8 @@ static bool take(const struct cli_option *o, const char *value, struct cli_value
         v->journal = value;
     else if (o == &cli_format || o == &cli_form)
         v->format = value;
+    else if (o == &cli_output)
+        v->output = value;
     else if (o == &cli_unredacted)
         v->unredacted = true;
     else if (o == &cli_json)

@@ -33,14 +33,14 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 struct cli_values {
     const char *configs[CLI_VALUES_MAX], *sets[CLI_VALUES_MAX], *plugins[CLI_VALUES_MAX];
     uint32_t n_configs, n_sets, n_plugins;
-    const char *state, *journal, *format;
+    const char *state, *journal, *format, *output;
     bool unredacted, json, validate, watch;
     const char *arguments[CLI_VALUES_MAX];
     uint32_t n_arguments;
 };
 
 extern const struct cli_option cli_config, cli_set, cli_plugins, cli_state, cli_journal, cli_format,
-    cli_unredacted, cli_json, cli_validate, cli_watch, cli_feature_gates;
+    cli_unredacted, cli_json, cli_validate, cli_watch, cli_feature_gates, cli_output;
 
 /* Reads argv[1..]; true to go on, else *code is what to exit with (help was printed, or an error).
  */
