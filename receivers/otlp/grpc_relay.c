@@ -108,6 +108,16 @@ static void note_preface(struct relay_conn *c, size_t n)
     c->young = c->got < RELAY_PREFACE;
 }
 
+/* The core has closed its end. What it has said before is still for the client, which may have sent
+ * something meanwhile. */
+static void end_in(struct relay_conn *c)
+{
+    free(c->in.at);
+    c->in = (struct held){NULL, 0, 0};
+    c->in_ended = true;
+    c->more = false;
+}
+
 /* Gives the core what is in the buffer. False: the connection is of no use any more. */
 static bool pass_in(struct relay *r, struct relay_conn *c, size_t got)
 {
@@ -116,7 +126,11 @@ static bool pass_in(struct relay *r, struct relay_conn *c, size_t got)
     if (!walk_frames(&c->frames, r->buffer, got))
         return false;
     const ssize_t put = give_core(c, r->buffer, got);
-    if (put < 0 || ((size_t)put < got && !hold(&c->in, r->buffer + put, got - (size_t)put)))
+    if (put < 0) {
+        end_in(c);
+        return true;
+    }
+    if ((size_t)put < got && !hold(&c->in, r->buffer + put, got - (size_t)put))
         return false;
     acceptor_relayed(r->acceptor, c->handed, got);
     if (c->young)
@@ -127,8 +141,8 @@ static bool pass_in(struct relay *r, struct relay_conn *c, size_t got)
 void relay_move_in(struct relay *r, struct relay_conn *c)
 {
     size_t total = 0;
-    c->more = true;
-    while (!c->in.at && !c->client_ended && total < TURN) {
+    c->more = !c->in_ended;
+    while (!c->in.at && !c->in_ended && total < TURN) {
         size_t got;
         const ssize_t last = read_client(r, c, &got);
         if (!pass_in(r, c, got) || last == TLS_BROKEN) {
@@ -140,7 +154,7 @@ void relay_move_in(struct relay *r, struct relay_conn *c)
             continue;
         c->more = false;
         if (last == TLS_CLOSED) {
-            c->client_ended = true;
+            c->in_ended = true;
             if (!c->in.at)
                 (void)shutdown(c->core.fd, SHUT_WR);
         }
@@ -151,12 +165,12 @@ void relay_move_in(struct relay *r, struct relay_conn *c)
 void relay_move_out(struct relay *r, struct relay_conn *c)
 {
     size_t total = 0;
-    while (!c->out.at && !c->core_ended && total < TURN) {
+    while (!c->out.at && !c->out_ended && total < TURN) {
         const ssize_t got = recv(c->core.fd, r->buffer, RELAY_BUFFER, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (got <= 0) {
-            c->core_ended = true;
+            c->out_ended = true;
             break;
         }
         const ssize_t put = give_client(r, c, r->buffer, (size_t)got);
@@ -166,7 +180,7 @@ void relay_move_out(struct relay *r, struct relay_conn *c)
         }
         total += (size_t)got;
     }
-    if (c->core_ended && !c->out.at)
+    if (c->out_ended && !c->out.at)
         relay_linger(r, c);
 }
 
@@ -185,12 +199,11 @@ void relay_flush(struct relay *r, struct relay_conn *c)
 {
     if (c->in.at) {
         const ssize_t put = give_core(c, c->in.at + c->in.from, c->in.to - c->in.from);
-        if (put < 0) {
-            relay_kill(r, c);
-            return;
-        }
-        held_took(&c->in, (size_t)put);
-        if (!c->in.at && c->client_ended)
+        if (put < 0)
+            end_in(c);
+        else
+            held_took(&c->in, (size_t)put);
+        if (!c->in.at && c->in_ended)
             (void)shutdown(c->core.fd, SHUT_WR);
     }
     if (c->out.at)

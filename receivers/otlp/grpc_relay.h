@@ -47,12 +47,13 @@ struct relay_conn {
     struct frames frames;
     struct held in, out; /* for the core; for the client */
     bool more;           /* there may be bytes from the client that epoll does not tell of */
-    bool client_ended, core_ended;
-    bool dead;        /* to be freed once its events are through */
-    bool young;       /* its preface has not come */
-    bool unread;      /* the client takes none of the bytes that are held for it */
-    uint32_t got;     /* bytes of the preface */
-    int64_t until_ms; /* young, unread or lingering: when it is ended */
+    bool in_ended;       /* the client has ended, or the core takes nothing more */
+    bool out_ended;      /* the core has ended */
+    bool dead;           /* to be freed once its events are through */
+    bool young;          /* its preface has not come */
+    bool unread;         /* the client takes none of the bytes that are held for it */
+    uint32_t got;        /* bytes of the preface */
+    int64_t until_ms;    /* young, unread or lingering: when it is ended */
 };
 
 struct relay {

@@ -127,7 +127,7 @@ static void arm(struct relay *r, struct relay_conn *c)
     if (c->stage == STAGE_HANDSHAKE) {
         client = c->wants == TLS_WANT_READ ? EPOLLIN : EPOLLOUT;
     } else if (c->stage == STAGE_OPEN) {
-        client = (c->in.at || c->client_ended ? 0u : EPOLLIN) | (c->out.at ? EPOLLOUT : 0u);
+        client = (c->in.at || c->in_ended ? 0u : EPOLLIN) | (c->out.at ? EPOLLOUT : 0u);
         core = (c->out.at ? 0u : EPOLLIN) | (c->in.at || c->more ? EPOLLOUT : 0u);
     }
     if (!watch(r, &c->client, client) || (c->core.fd >= 0 && !watch(r, &c->core, core)))

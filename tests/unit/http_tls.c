@@ -1,10 +1,10 @@
 /* The HTTP server with TLS over real sockets: clients on threads of their own, answers from other
  * threads, certificates that are replaced, and the host's clock moved by the test. */
 #include "formats/http/thread.h"
+#include "tests/support/certificate.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <poll.h>
@@ -66,52 +66,6 @@ static const sl_host_table table = {.size = sizeof table,
                                     .log = log_line,
                                     .now = host_now};
 static const sl_host host = {&table};
-
-/* ---- certificates ---- */
-
-struct files {
-    char folder[32], cert[48], key[48];
-};
-
-/* A self-signed one with this serial number, in place of what was there. */
-static void write_certificate(const struct files *f, long serial)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    assert_non_null(key);
-    assert_non_null(x);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), serial);
-    X509_gmtime_adj(X509_getm_notBefore(x), 0);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_set_pubkey(x, key);
-    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    FILE *out = fopen(f->cert, "we");
-    assert_non_null(out);
-    assert_int_equal(PEM_write_X509(out, x), 1);
-    (void)fclose(out);
-    out = fopen(f->key, "we");
-    assert_non_null(out);
-    assert_int_equal(PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL), 1);
-    (void)fclose(out);
-    X509_free(x);
-    EVP_PKEY_free(key);
-}
-
-static void files_init(struct files *f)
-{
-    (void)snprintf(f->folder, sizeof f->folder, "/tmp/sluice-tls-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    (void)snprintf(f->cert, sizeof f->cert, "%s/cert.pem", f->folder);
-    (void)snprintf(f->key, sizeof f->key, "%s/key.pem", f->folder);
-    write_certificate(f, 1);
-}
-
-static void files_deinit(const struct files *f)
-{
-    (void)unlink(f->cert);
-    (void)unlink(f->key);
-    (void)rmdir(f->folder);
-}
 
 /* ---- the server: says how many bytes came ---- */
 
@@ -193,7 +147,7 @@ static void on_end(void *ctx, struct http_request *rq)
 }
 
 struct fixture {
-    struct files files;
+    struct certificate certificate;
     struct tls_server_config config;
     struct tls_security security;
     struct http_thread *thread;
@@ -209,9 +163,9 @@ static int set_up_for(void **state, uint32_t body_late_ms)
     socklen_t n = sizeof f->address;
     sl_error error = {.size = sizeof error};
     assert_non_null(f);
-    files_init(&f->files);
-    f->config.common.cert_file = sl_str(f->files.cert);
-    f->config.common.key_file = sl_str(f->files.key);
+    certificate_init(&f->certificate);
+    f->config.common.cert_file = sl_str(f->certificate.cert);
+    f->config.common.key_file = sl_str(f->certificate.key);
     f->config.common.reload_interval = 1000;
     f->security.api = (const tls_api *)sluice_plugin_tls.interface_of(TLS_API);
     assert_non_null(f->security.api);
@@ -252,7 +206,7 @@ static int tear_down(void **state)
     http_thread_stop(f->thread);
     f->security.api->server_destroy(f->security.server);
     close(f->listener);
-    files_deinit(&f->files);
+    certificate_deinit(&f->certificate);
     free(f);
     return 0;
 }
@@ -385,13 +339,13 @@ static void new_certificates_when_it_is_time(void **state)
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     SSL *old = shake(f, ctx);
     assert_int_equal(serial_of(old), 1);
-    write_certificate(&f->files, 2);
+    certificate_write(&f->certificate, 2);
     SSL *early = shake(f, ctx);
     assert_int_equal(serial_of(early), 1);
     atomic_fetch_add(&clock_ns, 2000);
     SSL *late = shake(f, ctx);
     assert_int_equal(serial_of(late), 2);
-    FILE *out = fopen(f->files.cert, "we");
+    FILE *out = fopen(f->certificate.cert, "we");
     assert_non_null(out);
     (void)fputs("nothing", out);
     (void)fclose(out);
