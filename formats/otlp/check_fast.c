@@ -189,12 +189,95 @@ NOINLINE bool any_attribute(const struct pass *pass, const uint8_t *at, size_t n
     return plain_value(pass, at, left(at, stop));
 }
 
+/* Are [p, end) KeyValues, each behind the one-byte tag? */
+NOINLINE bool attributes_singly(const struct pass *pass, const uint8_t *p, const uint8_t *end,
+                                uint8_t tag)
+{
+    while (p < end) {
+        size_t n;
+        if (*p != tag) {
+            return false;
+        }
+        p = length(p + 1, end, &n);
+        if (!p || !any_attribute(pass, p, n)) {
+            return false;
+        }
+        p += n;
+    }
+    return true;
+}
+
+/* The same, where it is known that their texts are ASCII if no more than `high` bytes are above
+ * 0x7f. */
+INLINE bool attributes_hold(const struct pass *pass, const uint8_t *p, const uint8_t *end,
+                            uint8_t tag, uint32_t high)
+{
+    const size_t n = left(p, end);
+    const bool ascii = high == 0
+                           ? otlp_is_ascii(p, n, pass->limit)
+                           : n <= OTLP_COUNTED_MAX && otlp_count_high(p, n, pass->limit) == high;
+    return LIKELY(ascii) || attributes_singly(pass, p, end, tag);
+}
+
+/* Steps over a KeyValue whose value is a text of whatever length, and adds the bytes above 0x7f that
+ * are not of its texts: lengths of two bytes have one, those of three have two. NULL: it is something
+ * else. */
+INLINE const uint8_t *past_text_attribute(const uint8_t *p, const uint8_t *end, uint32_t *high)
+{
+    size_t n, value, bytes;
+    const uint8_t *const key = length(p + 1, end, &n);
+    if (!key || n < 4 || key[0] != 0x0a || key[1] >= 0x80 || n - 4 < key[1]) {
+        return NULL;
+    }
+    const uint8_t *const stop = key + n, *const v = key + 2 + key[1];
+    const uint8_t *const any = v[0] == 0x12 ? length(v + 1, stop, &value) : NULL;
+    if (!any || value != left(any, stop) || value == 0 || any[0] != 0x0a) { /* string_value */
+        return NULL;
+    }
+    const uint8_t *const text = length(any + 1, stop, &bytes);
+    if (!text || bytes != left(text, stop)) {
+        return NULL;
+    }
+    *high += (uint32_t)(left(p, key) + left(v, any) + left(any, text) - 6);
+    return stop;
+}
+
+/* Is there a value's field of n bytes with a number at p, of which the first four bytes are
+ * `word`? Adds its bytes above 0x7f. */
+INLINE bool number_field(const uint8_t *p, uint32_t word, uint32_t n, uint32_t *high)
+{
+    const uint64_t tops = UINT64_C(0x8080808080808080);
+    uint64_t number;
+    memcpy(&number, p + 3, sizeof number);
+    if (LIKELY((word & 0xf7ffff) == n * 0x100 + 0x100012 && n <= 8)) { /* int_value, bool_value */
+        const uint64_t ends = (~number & tops) | UINT64_C(1) << 63; /* the first ends the varint */
+        if (UNLIKELY((uint32_t)__builtin_ctzll(ends) + 9 != 8 * n)) {
+            return false;
+        }
+        *high += n - 2;
+        return true;
+    }
+    if ((word & 0xffffff) != 0x210912 || n != 9) { /* double_value */
+        return false;
+    }
+    *high += (uint32_t)(((number & tops) >> 7) * UINT64_C(0x0101010101010101) >> 56);
+    return true;
+}
+
+/* p + 2 + n, where p + 2 is there before n is: each attribute waits for the length of the one
+ * before, and left to itself the compiler adds 2 to n first. */
+INLINE const uint8_t *after(const uint8_t *p, size_t n)
+{
+    p += 2;
+    __asm__("" : "+r"(p));
+    return p + n;
+}
+
 /* Steps over KeyValues that follow one another with the one-byte tag. NULL: not known.
  *
- * Most are tag n 0a key.n key... 12 value.n value... with lengths of one byte and a text or an
- * integer as value: two words of four bytes tell. What stands between their texts is ASCII, and no
- * character runs across it, so the texts are UTF-8 exactly if the bytes from the first to the last
- * are, and are looked at together. */
+ * Most are tag n 0a key.n key... 12 value.n value... with lengths of one byte and a text or a
+ * number as value: two words of four bytes tell. Their texts are looked at together: they are
+ * ASCII if there are no more bytes above 0x7f than the numbers and lengths between them have. */
 NOINLINE const uint8_t *attributes(const struct pass *pass, const uint8_t *p, const uint8_t *end,
                                    uint8_t tag)
 {
@@ -202,43 +285,42 @@ NOINLINE const uint8_t *attributes(const struct pass *pass, const uint8_t *p, co
     const uint8_t *safe = left(p, pass->limit) > ROOM ? pass->limit - ROOM : p;
     const uint32_t begin = 0x0a0000 | (uint32_t)tag;
     const uint8_t *from = p; /* texts from here to p are still to be looked at */
+    uint32_t high = 0;       /* bytes above 0x7f from there that are in no text */
     safe = safe < end ? safe : end;
     for (;;) {
-        while (LIKELY(p < safe)) {
+        while (LIKELY(p < safe)) { /* p may end up beyond `end`, but not beyond the limit */
             const uint32_t head = word_at(p);
-            const uint32_t n = (head >> 8) & 0xff, key = head >> 24, value = n - 4 - key;
-            const uint8_t *const v = p + 4 + key, *const next = p + 2 + n;
-            if (UNLIKELY((head & 0xff80ff) != begin || next > end || value - 2 >= 0x7e)) {
+            const uint32_t n = p[1], key = head >> 24, value = n - 4 - key;
+            const uint8_t *const v = p + 4 + key;
+            if (UNLIKELY((head & 0xff80ff) != begin || value - 2 >= 0x7e)) {
                 break;
             }
             const uint32_t word = word_at(v);
-            if (UNLIKELY(word != value * 0x01000100 + 0x000a0012 - 0x02000000)) { /* no text */
-                if ((word & 0xffffff) != value * 0x100 + 0x180012 ||
-                    !whole_varint(pass, v + 3, value - 1)) {
-                    break;
-                }
-                if (value > 2) { /* bytes above 0x7f */
-                    if (UNLIKELY(!text(pass, from, left(from, v)))) {
-                        return NULL;
-                    }
-                    from = next;
-                }
+            if (UNLIKELY(word != value * 0x01000100 + 0x000a0012 - 0x02000000) && /* no text */
+                !number_field(v, word, value, &high)) {
+                break;
             }
-            p = next;
+            p = after(p, n);
         }
-        if (UNLIKELY(!text(pass, from, left(from, p)))) {
-            return NULL;
+        if (p >= end || *p != tag) {
+            break;
         }
-        if (p == end || *p != tag) {
-            return p;
+        const uint8_t *next = past_text_attribute(p, end, &high);
+        if (UNLIKELY(!next)) {
+            size_t n;
+            if (!attributes_hold(pass, from, p, tag, high)) {
+                return NULL;
+            }
+            p = length(p + 1, end, &n);
+            if (!p || !any_attribute(pass, p, n)) {
+                return NULL;
+            }
+            from = next = p + n;
+            high = 0;
         }
-        size_t n;
-        p = length(p + 1, end, &n);
-        if (UNLIKELY(!p || !any_attribute(pass, p, n))) {
-            return NULL;
-        }
-        from = p += n;
+        p = next;
     }
+    return LIKELY(p <= end) && attributes_hold(pass, from, p, tag, high) ? p : NULL;
 }
 
 /* Steps over what nearly every span begins with, in this order: ids, name, kind, times. Stops at
@@ -439,19 +521,51 @@ INLINE bool message(const struct pass *pass, enum otlp_type type, const uint8_t 
     return true;
 }
 
+/* Is `tag`, below 64, one of a set with a bit for each? */
+INLINE bool is_among(uint8_t tag, uint64_t set)
+{
+    return (set >> tag & 1) != 0;
+}
+
+/* A point of a gauge or a sum: attributes, times and the value in any order. */
+INLINE bool number_point(const struct pass *pass, const uint8_t *p, const uint8_t *end)
+{
+    enum { START = 0x11, TIME = 0x19, DOUBLE = 0x21, INT = 0x31, ATTRIBUTES = 0x3a };
+    const uint64_t numbers =
+        UINT64_C(1) << START | UINT64_C(1) << TIME | UINT64_C(1) << DOUBLE | UINT64_C(1) << INT;
+    while (p < end) {
+        if (*p == ATTRIBUTES) {
+            p = attributes(pass, p, end, ATTRIBUTES);
+            if (UNLIKELY(!p)) {
+                return false;
+            }
+        } else if (LIKELY(*p < 64 && is_among(*p, numbers) && left(p, end) >= 9)) {
+            p += 9;
+        } else {
+            return message(pass, OTLP_NUMBER_POINT, p, end, 0);
+        }
+    }
+    return true;
+}
+
 /* A record of a type that is no metric. */
 INLINE bool record(const struct pass *pass, enum otlp_type type, const uint8_t *p,
                    const uint8_t *end)
 {
-    switch (type) {
-    case OTLP_SPAN:
-        p = span_head(pass, p, end);
-        break;
-    case OTLP_LOG_RECORD:
-        p = log_head(pass, p, end);
-        break;
-    default:
-        break;
+    enum { SPAN_ATTRIBUTES = 0x4a, LOG_ATTRIBUTES = 0x32 };
+    if (type == OTLP_NUMBER_POINT) {
+        return number_point(pass, p, end);
+    }
+    if (type == OTLP_SPAN || type == OTLP_LOG_RECORD) {
+        const bool span = type == OTLP_SPAN;
+        const uint8_t tag = span ? SPAN_ATTRIBUTES : LOG_ATTRIBUTES;
+        p = span ? span_head(pass, p, end) : log_head(pass, p, end);
+        if (LIKELY(p < end && *p == tag)) {
+            p = attributes(pass, p, end, tag);
+            if (UNLIKELY(!p)) {
+                return false;
+            }
+        }
     }
     return message(pass, type, p, end, 0);
 }
@@ -484,10 +598,26 @@ INLINE bool data(const struct pass *pass, enum otlp_type type, const uint8_t *p,
     return true;
 }
 
+/* Steps over what metrics begin with: short texts. Stops at whatever else. NULL: not known. */
+INLINE const uint8_t *metric_head(const struct pass *pass, const uint8_t *p, const uint8_t *end)
+{
+    enum { NAME = 0x0a, DESCRIPTION = 0x12, UNIT = 0x1a };
+    const uint64_t texts = UINT64_C(1) << NAME | UINT64_C(1) << DESCRIPTION | UINT64_C(1) << UNIT;
+    const uint8_t *const from = p;
+    while (left(p, end) >= 2 && *p < 64 && is_among(*p, texts) && p[1] < 0x80 &&
+           left(p, end) - 2 >= p[1]) {
+        p += 2 + p[1];
+    }
+    return text(pass, from, left(from, p)) ? p : NULL;
+}
+
 INLINE bool metric(const struct pass *pass, const uint8_t *p, const uint8_t *end, uint32_t *points)
 {
-    uint32_t kind = 0;       /* the number of its data's field */
-    const uint8_t *from = p; /* texts from here to p are still to be looked at */
+    uint32_t kind = 0; /* the number of its data's field */
+    p = metric_head(pass, p, end);
+    if (!p) {
+        return false;
+    }
     while (p < end) {
         const uint8_t tag = *p;
         const uint32_t number = tag >> 3;
@@ -495,16 +625,7 @@ INLINE bool metric(const struct pass *pass, const uint8_t *p, const uint8_t *end
             return false;
         }
         const struct otlp_field field = otlp_layout[OTLP_METRIC][number];
-        if (field.kind == OTLP_TEXT && left(p, end) > 1 && p[1] < left(p, end) - 1 && p[1] < 0x80) {
-            p += 2 + p[1];
-            continue;
-        }
-        if (!text(pass, from, left(from, p))) {
-            return false;
-        }
-        if (field.kind == OTLP_TEXT) {
-            p = past_text(pass, p + 1, end);
-        } else if (field.flags & OTLP_DATA) {
+        if (LIKELY(field.flags & OTLP_DATA)) {
             size_t n;
             p = length(p + 1, end, &n);
             if (!p || (kind && kind != number) ||
@@ -513,15 +634,16 @@ INLINE bool metric(const struct pass *pass, const uint8_t *p, const uint8_t *end
             }
             kind = number;
             p += n;
+        } else if (field.kind == OTLP_TEXT) {
+            p = past_text(pass, p + 1, end);
         } else {
             p = field.message == OTLP_KEY_VALUE ? attributes(pass, p, end, tag) : NULL;
         }
         if (!p) {
             return false;
         }
-        from = p;
     }
-    return text(pass, from, left(from, p));
+    return true;
 }
 
 const uint8_t *otlp_check_run(enum otlp_type type, const uint8_t *p, const uint8_t *end,

@@ -35,7 +35,7 @@ static uint64_t seed;
  * not. */
 static bool known(sl_bytes span, uint32_t max_depth)
 {
-    enum { AFTER = 64 };
+    enum { AFTER = 300 };
     sl_writer w = random_otlp_writer();
     struct otlp_run run;
     sl_write_bytes(&w, 2, span);
@@ -378,6 +378,39 @@ static void test_wrong_byte_anywhere(void **state)
     }
 }
 
+/* Numbers and lengths with bytes above 0x7f between texts hide no such byte in a text, nor do they
+ * make a good text unknown. */
+static void test_wrong_byte_among_numbers(void **state)
+{
+    (void)state;
+    static const size_t texts[] = {3, 60, 140, 30, 5000};
+    static const double doubles[] = {-1.5, -1e9, 0.1};
+    static char text[5001];
+    memset(text, '~', sizeof text);
+    for (uint32_t long_texts = 0; long_texts < 2; long_texts++) {
+        sl_writer record = random_otlp_writer();
+        for (uint32_t i = 0; i < 64; i++) { /* varints of one to ten bytes */
+            sl_write_attr_int(&record, 9, sl_str("~~~"), (int64_t)(UINT64_C(1) << i));
+            sl_write_attr_bool(&record, 9, sl_str("~"), i & 1);
+            sl_write_attr_double(&record, 9, sl_str("~~"), doubles[i % 3]);
+            if (i % 16 == 0) {
+                sl_write_attr_text(&record, 9, sl_str("~"),
+                                   sl_slice(text, texts[i / 16 + long_texts]));
+            }
+        }
+        const size_t end = record.used;
+        assert_true(known(sl_slice(record.at, end), 32));
+        for (size_t i = 0; i < end; i++) {
+            if (record.at[i] == '~' && (i == 0 || record.at[i - 1] == 0x01 || i % 37 == 0)) {
+                record.at[i] = 0xbf;
+                assert_false(known(sl_slice(record.at, end), 32));
+                record.at[i] = '~';
+            }
+        }
+        free(record.at);
+    }
+}
+
 /* An attribute whose value is nested `depth` deep in lists or maps. */
 static sl_bytes nested(sl_writer *w, uint32_t depth, bool map)
 {
@@ -657,6 +690,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_unknown_fields_are_passed_over),
         cmocka_unit_test(test_text_is_utf8),
         cmocka_unit_test(test_wrong_byte_anywhere),
+        cmocka_unit_test(test_wrong_byte_among_numbers),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_maps),
         cmocka_unit_test(test_depth_bomb_with_false_lengths),
