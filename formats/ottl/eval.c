@@ -29,6 +29,7 @@ void ottl_machine_free(struct ottl_machine *machine)
 void ottl_machine_forget(struct ottl_machine *machine)
 {
     memset(machine->found, 0, sizeof machine->found);
+    memset(machine->known, 0, sizeof machine->known);
 }
 
 /* ---- comparing ---- */
@@ -248,6 +249,22 @@ static bool is_bool(const struct ottl_value *v, sl_error *error)
     return v->type == OTTL_BOOL || no_math(error, "a condition is neither true nor false");
 }
 
+static struct ottl_value path_value(struct ottl_machine *m, uint32_t path,
+                                    const struct ottl_subject *subject)
+{
+    const sl_bytes around = ottl_path_around(path, subject);
+    if (!around.p) {
+        return ottl_path_value(path, subject, &m->scratch);
+    }
+    struct ottl_known *k = &m->known[path];
+    if (k->message != around.p || k->n != around.n) {
+        *k = (struct ottl_known){.message = around.p,
+                                 .n = around.n,
+                                 .value = ottl_path_value(path, subject, &m->scratch)};
+    }
+    return k->value;
+}
+
 int32_t ottl_eval(const struct ottl *c, struct ottl_machine *m, const struct ottl_subject *subject,
                   sl_error *error)
 {
@@ -261,7 +278,7 @@ int32_t ottl_eval(const struct ottl *c, struct ottl_machine *m, const struct ott
             m->stack[top++] = c->constants[in->arg];
             break;
         case OP_PATH:
-            m->stack[top++] = ottl_path_value(in->arg, subject, &m->scratch);
+            m->stack[top++] = path_value(m, in->arg, subject);
             break;
         case OP_INDEX:
             ok = entry(m, &m->stack[top - 1], &c->constants[in->arg], error);

@@ -71,11 +71,19 @@ struct ottl_found {
     struct ottl_value value;
 };
 
-enum { OTTL_FOUND = 16 };
+/* A path's value in what is around a record. */
+struct ottl_known {
+    const uint8_t *message; /* NULL: nothing is known */
+    size_t n;
+    struct ottl_value value;
+};
+
+enum { OTTL_FOUND = 16, OTTL_AROUND = 14 /* paths */ };
 
 struct ottl_machine {
     struct ottl_value stack[OTTL_STACK];
     struct ottl_found found[OTTL_FOUND];
+    struct ottl_known known[OTTL_AROUND];
     struct otlp_scratch scratch;
     struct pattern_matcher *matcher;
     struct decimal_powers powers;
@@ -86,6 +94,9 @@ struct ottl_machine {
 /* The path's number for ottl_path_value; -1: the context has no such path. `path` is without keys:
  * "resource.attributes". */
 int32_t ottl_path_find(enum ottl_context context, sl_bytes path);
+/* The message that all of the path's value is from, if it is around the record: many records have the
+ * same. .p is NULL for other paths; those below OTTL_AROUND are not. */
+sl_bytes ottl_path_around(uint32_t path, const struct ottl_subject *subject);
 struct ottl_value ottl_path_value(uint32_t path, const struct ottl_subject *subject,
                                   struct otlp_scratch *scratch);
 /* A message's AnyValue as a value. */

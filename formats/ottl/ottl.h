@@ -52,7 +52,8 @@ struct ottl_machine *ottl_machine_create(void); /* NULL: no memory */
 void ottl_machine_free(struct ottl_machine *machine);
 
 /* Between two calls of this, the bytes that subjects refer to stay where and as they are: what was found
- * in a large map is known then, as many records ask for the same attribute of one resource. */
+ * in a large map, or is a field of a resource, scope or metric, is known then, as many records ask for the
+ * same of one resource. */
 void ottl_machine_forget(struct ottl_machine *machine);
 
 enum ottl_result { OTTL_ERROR = -1, OTTL_FALSE = 0, OTTL_TRUE = 1 };

@@ -9,7 +9,15 @@ enum path {
     SCOPE_VERSION,
     SCOPE_ATTRIBUTES,
     SCOPE_DROPPED,
-    SPAN_TRACE_ID,
+    METRIC_NAME,
+    METRIC_DESCRIPTION,
+    METRIC_UNIT,
+    METRIC_TYPE,
+    METRIC_TEMPORALITY,
+    METRIC_MONOTONIC,
+    METRIC_POINTS,
+    METRIC_METADATA,
+    SPAN_TRACE_ID, /* from here on, of the record itself */
     SPAN_TRACE_ID_STRING,
     SPAN_SPAN_ID,
     SPAN_SPAN_ID_STRING,
@@ -38,14 +46,6 @@ enum path {
     EVENT_ATTRIBUTES,
     EVENT_DROPPED,
     EVENT_INDEX,
-    METRIC_NAME,
-    METRIC_DESCRIPTION,
-    METRIC_UNIT,
-    METRIC_TYPE,
-    METRIC_TEMPORALITY,
-    METRIC_MONOTONIC,
-    METRIC_POINTS,
-    METRIC_METADATA,
     POINT_ATTRIBUTES,
     POINT_START_NANO,
     POINT_NANO,
@@ -200,6 +200,17 @@ int32_t ottl_path_find(enum ottl_context context, sl_bytes path)
         }
     }
     return find_in(context, path);
+}
+
+_Static_assert((int)SPAN_TRACE_ID == (int)OTTL_AROUND,
+               "those of what is around a record come first");
+
+sl_bytes ottl_path_around(uint32_t path, const struct ottl_subject *subject)
+{
+    return path < SCOPE_NAME      ? subject->resource
+           : path < METRIC_NAME   ? subject->scope
+           : path < SPAN_TRACE_ID ? subject->metric
+                                  : sl_slice(NULL, 0);
 }
 
 /* ---- values ---- */
@@ -497,10 +508,11 @@ struct ottl_value ottl_path_value(uint32_t number, const struct ottl_subject *s,
     if (path >= POINT_ATTRIBUTES) {
         return point_value(path, s);
     }
-    if (path >= METRIC_NAME) {
-        return metric_value(path, s->metric);
+    if (path >= EVENT_NAME) {
+        return event_value(path, s);
     }
-    return path >= EVENT_NAME ? event_value(path, s) : span_value(path, s->span, scratch);
+    return path >= SPAN_TRACE_ID ? span_value(path, s->span, scratch)
+                                 : metric_value(path, s->metric);
 }
 
 /* ---- enums ---- */

@@ -253,6 +253,44 @@ static void large_resources_are_looked_at_once(void **state)
     free(at);
 }
 
+/* The same of a metric's fields, for its points. */
+static void large_metrics_are_looked_at_once(void **state)
+{
+    enum { FIELDS = 100000, POINTS = 100000, ROOM = 2 * (FIELDS * 3 + POINTS * 2 + 100) };
+    struct fixture f;
+    uint8_t *at = malloc(ROOM);
+    (void)state;
+    assert_non_null(at);
+    sl_writer w = sl_writer_fixed(at, ROOM);
+    const size_t resource = sl_write_begin(&w, 1), scope = sl_write_begin(&w, 2);
+    for (uint32_t r = 0; r < 2; r++) {
+        const size_t metric = sl_write_begin(&w, 2);
+        for (uint32_t i = 0; i < FIELDS; i++)
+            sl_write_bytes(&w, 3, sl_str("s"));
+        sl_write_bytes(&w, 1, sl_str(r ? "b" : "a"));
+        const size_t gauge = sl_write_begin(&w, SL_METRIC_GAUGE);
+        for (uint32_t i = 0; i < POINTS; i++)
+            sl_write_bytes(&w, 1, sl_slice(NULL, 0));
+        sl_write_end(&w, gauge);
+        sl_write_end(&w, metric);
+    }
+    sl_write_end(&w, scope);
+    sl_write_end(&w, resource);
+    assert_false(w.failed);
+    const sl_bytes request = sl_written(&w);
+    fixture_init(&f);
+    f.config.metrics.datapoint =
+        conditions(&f, "metric.name == \"a\" and metric.unit == \"s\" and metric.type == 1", NULL);
+    fixture_open(&f);
+    sl_delivery *d = plugin_host_delivery_of(f.h, SL_METRICS, &request, 1, 2 * POINTS);
+    assert_int_equal(f.type->process(f.instance, d), SL_OK);
+    d = plugin_host_take(f.h);
+    assert_int_equal(d->items, POINTS);
+    plugin_host_end(f.h, d, SL_DELIVERED, NULL);
+    fixture_end(&f);
+    free(at);
+}
+
 /* A delivery that is refused stays the host's, wherever in it the error was. */
 static void errors_in_any_context_refuse(void **state)
 {
@@ -357,6 +395,7 @@ int main(void)
         cmocka_unit_test(the_older_rules_drop),
         cmocka_unit_test(errors_are_treated_as_configured),
         cmocka_unit_test(large_resources_are_looked_at_once),
+        cmocka_unit_test(large_metrics_are_looked_at_once),
         cmocka_unit_test(errors_in_any_context_refuse),
         cmocka_unit_test(nothing_is_lost_without_memory),
         cmocka_unit_test(wrong_configs_are_refused),
