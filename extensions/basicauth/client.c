@@ -78,7 +78,13 @@ static int32_t refresh(struct basicauth *b, sl_error *error)
     int32_t status = look(b, &c->username_file, &c->username, &changed, error);
     if (status == SL_OK)
         status = look(b, &c->password_file, &c->password, &changed, error);
-    return status == SL_OK && changed ? make_value(b, error) : status;
+    if (status == SL_OK && changed)
+        status = make_value(b, error);
+    if (status == SL_ERR_NOMEM) { /* the header is of before still */
+        watched_file_forget(&c->username_file);
+        watched_file_forget(&c->password_file);
+    }
+    return status;
 }
 
 static int32_t client_headers(void *self, const sl_metadata **out, sl_error *error)

@@ -73,15 +73,19 @@ static int32_t refresh(struct basicauth *b, sl_error *error)
 {
     char *text;
     size_t n;
+    int32_t status = SL_OK;
     switch (watched_file_look(&b->server.file, sl_now(b->base.host), &text, &n, error)) {
     case WATCHED_FAILED:
         return SL_ERR_IO;
     case WATCHED_CHANGED:
-        return take_users(b, text, n, error);
+        status = take_users(b, text, n, error);
+        if (status == SL_ERR_NOMEM)
+            watched_file_forget(&b->server.file);
+        break;
     case WATCHED_SAME:
         break;
     }
-    return SL_OK;
+    return status;
 }
 
 /* ---- what a request says ---- */

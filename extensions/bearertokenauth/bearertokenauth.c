@@ -51,15 +51,14 @@ static bool is_value(sl_bytes t)
     return t.n > 0;
 }
 
-/* The lines of a file, or NULL with an error; they point into `text`. */
-static sl_bytes *split(const char *path, char *text, size_t n, uint32_t *count, sl_error *error)
+/* The lines of a file; they point into `text`. */
+static int32_t split(const char *path, char *text, size_t n, sl_bytes **tokens, uint32_t *count,
+                     sl_error *error)
 {
     sl_bytes *all = calloc(TOKENS_MAX, sizeof *all);
     uint32_t found = 0;
-    if (!all) {
-        (void)sl_fail(error, SL_ERR_NOMEM, "no memory for the tokens of \"%s\"", path);
-        return NULL;
-    }
+    if (!all)
+        return sl_fail(error, SL_ERR_NOMEM, "no memory for the tokens of \"%s\"", path);
     for (size_t at = 0; at < n;) {
         const char *end = memchr(text + at, '\n', n - at);
         const size_t length = end ? (size_t)(end - (text + at)) : n - at;
@@ -75,17 +74,17 @@ static sl_bytes *split(const char *path, char *text, size_t n, uint32_t *count, 
                                   : SL_OK;
         if (status != SL_OK) {
             free(all);
-            return NULL;
+            return status;
         }
         all[found++] = token;
     }
     if (found == 0) {
-        (void)sl_fail(error, SL_ERR_INVALID, "\"%s\" holds no token", path);
         free(all);
-        return NULL;
+        return sl_fail(error, SL_ERR_INVALID, "\"%s\" holds no token", path);
     }
+    *tokens = all;
     *count = found;
-    return all;
+    return SL_OK;
 }
 
 /* Takes over what the file holds, if it has changed; else the tokens stay as they are. */
@@ -104,10 +103,13 @@ static int32_t refresh(struct bearer *b, sl_error *error)
     case WATCHED_CHANGED:
         break;
     }
-    sl_bytes *valid = split(b->file.path, text, n, &count, error);
-    if (!valid) {
+    sl_bytes *valid = NULL;
+    const int32_t status = split(b->file.path, text, n, &valid, &count, error);
+    if (status != SL_OK) {
         secret_free(text, n);
-        return SL_ERR_INVALID;
+        if (status == SL_ERR_NOMEM)
+            watched_file_forget(&b->file);
+        return status;
     }
     secret_free(b->text, b->text_n);
     free(b->valid);

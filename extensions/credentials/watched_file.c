@@ -115,6 +115,11 @@ enum watched_news watched_file_look(struct watched_file *w, int64_t now_ns, char
     return is_news ? WATCHED_FAILED : WATCHED_SAME;
 }
 
+void watched_file_forget(struct watched_file *w)
+{
+    w->known = false;
+}
+
 /* ---- secrets ---- */
 
 void secret_free(char *text, size_t n)

@@ -32,6 +32,9 @@ void watched_file_init(struct watched_file *, const char *path, size_t max);
 enum watched_news watched_file_look(struct watched_file *, int64_t now_ns, char **text, size_t *n,
                                     sl_error *error);
 
+/* What was read last could not be taken over, and is to be read again when the file is looked at next. */
+void watched_file_forget(struct watched_file *);
+
 /* Overwrites and frees. NULL is allowed. */
 void secret_free(char *text, size_t n);
 /* Compares in a time that depends on the lengths alone. */

@@ -5,6 +5,7 @@
 #include <sluice/plugin.h>
 
 const sl_host *auth_host(void);
+void auth_host_pass(int64_t ns); /* its clock is so much later from now on */
 /* create and prepare; `config` is the type's config struct. NULL: it refuses it. */
 const sl_auth_server *auth_open(const sl_type *, void *config, void **component);
 #endif
