@@ -607,7 +607,7 @@ int32_t recover(struct journal *j, sl_error *error)
     if (status != SL_OK)
         return status;
     j->opened_segment = j->next_segment;
-    j->opened_seq = j->next_seq;
+    j->opened_seq = j->durable_seq = j->next_seq;
     if (j->newest)
         j->newest->cut = true;
     if (j->unread.records > 0) {
