@@ -68,7 +68,9 @@ struct delivery {
     uint8_t kind;
     bool has_bits;  /* `claimed` is in use; else all or nothing is claimed */
     bool first_run; /* was taken from a lane's input, or from where it was parked */
-    uint8_t reserved;
+    bool
+        is_kept; /* whoever offered it keeps it: an item that failed in one branch is offered again,
+                       also where another branch has delivered it. Passed on to children. */
     _Atomic uint32_t open; /* items that have not ended */
     _Atomic uint32_t refs;
     uint32_t n_parts;

@@ -68,6 +68,7 @@ int32_t delivery_derive(struct memory *memory, const sl_piece *pieces, uint32_t 
     for (uint32_t i = 0; i < n; i++) {
         const sl_piece p = piece_normal(&pieces[i]);
         d->parts[i] = (struct part){.from = delivery_of(p.from), .first = p.first, .at = at};
+        d->is_kept |= d->parts[i].from->is_kept;
         if (mode == SL_AS_ONE)
             d->parts[i].at = p.count;
         at += p.count;

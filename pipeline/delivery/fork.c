@@ -1,5 +1,5 @@
 /* Forks: several branches owe the same items; an item has ended when it has ended in each, with
- * the best outcome. Endings arrive from any thread; the mutex is not held while the parent is
+ * the best outcome; or as failed, if it has failed in any and whoever offered it keeps it. Endings arrive from any thread; the mutex is not held while the parent is
  * credited. */
 #include "pipeline/delivery/delivery.h"
 #include "pipeline/delivery/metadata.h"
@@ -12,10 +12,11 @@ struct fork {
     uint32_t branches, items;
     uint32_t whole;      /* branches that ended all at once, before any ended in parts */
     bool in_parts;       /* the arrays are in use */
-    uint32_t best;       /* of the whole ones */
+    bool is_kept;        /* as in the delivery */
+    uint32_t outcome;    /* of the whole ones together */
     struct ending worst; /* the reason that a failed or rejected item carries on */
     uint8_t *left;       /* branches in which the item has not ended */
-    uint8_t *outcome;    /* the best so far */
+    uint8_t *outcomes;   /* of the branches in which it has */
 };
 
 void fork_unref(struct fork *f)
@@ -35,7 +36,8 @@ int32_t delivery_fork(struct delivery *d, uint32_t n, struct delivery **branches
         return SL_ERR_NOMEM;
     *f = (struct fork){.parent = d, .branches = n, .items = d->pub.items};
     f->left = (uint8_t *)(f + 1);
-    f->outcome = f->left + d->pub.items;
+    f->outcomes = f->left + d->pub.items;
+    f->is_kept = d->is_kept;
     atomic_init(&f->refs, n);
     if (pthread_mutex_init(&f->mutex, NULL)) {
         free(f);
@@ -51,6 +53,7 @@ int32_t delivery_fork(struct delivery *d, uint32_t n, struct delivery **branches
             return SL_ERR_NOMEM;
         }
         b->fork = f;
+        b->is_kept = d->is_kept;
         branches[i] = b;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -75,7 +78,14 @@ static void note_reason(struct fork *f, const struct ending *e)
         f->worst = *e;
 }
 
-/* What the parent hears: the best outcome; a reason only where that outcome needs one. */
+static uint32_t combine(const struct fork *f, uint32_t a, uint32_t b)
+{
+    if (f->is_kept && (a == SL_FAILED || b == SL_FAILED))
+        return SL_FAILED;
+    return a < b ? a : b; /* the better one */
+}
+
+/* What the parent hears: the outcome; a reason only where that outcome needs one. */
 static struct ending for_parent(const struct fork *f, uint32_t outcome, const struct ending *last)
 {
     struct ending e = *last;
@@ -93,9 +103,8 @@ static void credit_in_parts(struct fork *f, uint32_t first, uint32_t n, const st
         const uint32_t k = n < CHUNK ? n : CHUNK;
         pthread_mutex_lock(&f->mutex);
         for (uint32_t i = 0; i < k; i++) {
-            uint8_t *outcome = &f->outcome[first + i];
-            if (e->outcome < *outcome)
-                *outcome = (uint8_t)e->outcome;
+            uint8_t *outcome = &f->outcomes[first + i];
+            *outcome = (uint8_t)combine(f, *outcome, e->outcome);
             ended[i] = --f->left[first + i] ? OPEN : *outcome;
         }
         const struct fork copy = {.worst = f->worst};
@@ -118,10 +127,9 @@ void fork_credit(struct fork *f, uint32_t first, uint32_t n, const struct ending
     pthread_mutex_lock(&f->mutex);
     note_reason(f, e);
     if (!f->in_parts && n == f->items) {
-        if (f->whole++ == 0 || e->outcome < f->best)
-            f->best = e->outcome;
+        f->outcome = f->whole++ ? combine(f, f->outcome, e->outcome) : e->outcome;
         const bool last = f->whole == f->branches;
-        const struct ending up = for_parent(f, f->best, e);
+        const struct ending up = for_parent(f, f->outcome, e);
         pthread_mutex_unlock(&f->mutex);
         if (last)
             delivery_credit(f->parent, 0, n, &up);
@@ -130,7 +138,7 @@ void fork_credit(struct fork *f, uint32_t first, uint32_t n, const struct ending
     if (!f->in_parts) {
         f->in_parts = true;
         memset(f->left, (int)(f->branches - f->whole), f->items);
-        memset(f->outcome, f->whole ? (int)f->best : SL_REJECTED, f->items);
+        memset(f->outcomes, f->whole ? (int)f->outcome : SL_REJECTED, f->items);
     }
     pthread_mutex_unlock(&f->mutex);
     credit_in_parts(f, first, n, e);

@@ -40,6 +40,7 @@ void stream_root_launch(struct delivery *root, struct flight *f, uint64_t seq, u
     f->seq = seq;
     f->bytes = bytes;
     root->root->watch = &s->watch;
+    root->is_kept = true;
     stream_ref(s);
     atomic_fetch_add_explicit(&s->in_flight, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->in_flight_bytes, bytes, memory_order_relaxed);

@@ -55,7 +55,7 @@ static uint32_t rnd(uint32_t n)
 
 /* ---- the oracle: what an item's end is, by definition ---- */
 
-enum { OPEN, SET, ITEMWISE, FORK, AS_ONE };
+enum { OPEN, SET, ITEMWISE, FORK, KEPT_FORK, AS_ONE };
 enum { NODES = 40000, CHILDREN = 32, ITEMS = 96, HANDLES = 512, ROOTS = 256 };
 
 struct node {
@@ -67,6 +67,14 @@ static struct node nodes[NODES];
 static uint32_t n_nodes;
 
 static const uint8_t bad_rank[SL_OUTCOMES] = {0, 1, 2, 3, 5, 4};
+
+/* Of two ends of the same item: does `a` stand, and not `b`? */
+static bool counts_more(uint8_t kind, int a, int b)
+{
+    if (kind == KEPT_FORK && (a == SL_FAILED || b == SL_FAILED))
+        return a == SL_FAILED;
+    return kind == FORK || kind == KEPT_FORK ? a < b : bad_rank[a] > bad_rank[b];
+}
 
 static int end_of(uint32_t i)
 {
@@ -82,7 +90,7 @@ static int end_of(uint32_t i)
         const int x = end_of(o->child[k]);
         if (x < 0)
             return o->memo = -1;
-        if (r == -2 || (o->kind == FORK ? x < r : bad_rank[x] > bad_rank[r]))
+        if (r == -2 || counts_more(o->kind, x, r))
             r = x;
     }
     return o->memo = r;
@@ -101,6 +109,7 @@ struct handle {
     struct delivery *d;
     uint32_t node[ITEMS];
     bool claimed[ITEMS];
+    bool is_kept;
 };
 static struct handle handles[HANDLES];
 static uint32_t n_handles;
@@ -172,6 +181,7 @@ static void make_root(void)
     memset(r, 0, sizeof *r);
     r->n = n;
     struct handle *h = add_handle(d);
+    h->is_kept = d->is_kept = rnd(2);
     for (uint32_t i = 0; i < n; i++)
         h->node[i] = r->node[i] = new_node();
     if (both) {
@@ -286,6 +296,8 @@ static void derive(void)
     }
     uint32_t at = 0;
     for (uint32_t i = 0; i < n; i++)
+        h->is_kept |= handles[which[i]].is_kept;
+    for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < pieces[i].count; k++, at++)
             nodes[node_of(&pieces[i], which[i], k)] =
                 as_one ? group : (struct node){.kind = ITEMWISE, .n = 1, .child = {h->node[at]}};
@@ -309,9 +321,10 @@ static void fork_handle(void)
     take_away(at);
     const uint32_t items = branches[0]->pub.items;
     for (uint32_t i = 0; i < items; i++)
-        nodes[old.node[i]] = (struct node){.kind = FORK, .n = n};
+        nodes[old.node[i]] = (struct node){.kind = old.is_kept ? KEPT_FORK : FORK, .n = n};
     for (uint32_t b = 0; b < n; b++) {
         struct handle *h = add_handle(branches[b]);
+        h->is_kept = old.is_kept;
         for (uint32_t i = 0; i < items; i++)
             h->node[i] = nodes[old.node[i]].child[b] = new_node();
         if (run) {
