@@ -129,6 +129,8 @@ static void on_durable(struct journal_write *write, int32_t status)
     const struct ending lost = {.outcome = SL_FAILED, .status = status, .why = "journal_sync"};
     if (status == SL_OK) {
         end(a->d, a->run, &kept, a->ledger);
+        if (!write->taken) /* what is not durable cannot be read yet */
+            stream_wake(a->stream);
     } else {
         atomic_fetch_sub_explicit(&a->stream->appended_items, write->items, memory_order_relaxed);
         end(a->d, a->run, &lost, a->ledger);
@@ -217,8 +219,6 @@ void stream_push(struct stream *s, struct delivery *d, struct delivery *run, str
         if (taken) {
             stream_root_launch(root, flight, a->write.seq, bytes);
             stream_deliver(s, root);
-        } else if (status == SL_OK) {
-            stream_wake(s);
         }
         append_unref(a);
         a = NULL;
