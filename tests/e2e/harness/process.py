@@ -40,7 +40,7 @@ def _cache_value(name):
 SANITIZERS = _cache_value("SLUICE_SANITIZE")
 
 
-def _launcher():
+def launcher():
     """The kernel kills sluice if the test dies; TSan needs addresses that are not randomised."""
     prefix = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return prefix + (["setarch", "-R"] if "thread" in SANITIZERS else [])
@@ -102,7 +102,7 @@ class Sluice:
 
     def start(self, wait=True):
         self.process = subprocess.Popen(
-            [*_launcher(), str(BINARY), "run", *self.args], stdin=subprocess.DEVNULL,
+            [*launcher(), str(BINARY), "run", *self.args], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.env, cwd=self.directory)
         _running.add(self.process)
         self._reader = threading.Thread(target=self._read, daemon=True)
