@@ -7,6 +7,7 @@
 #include "tests/plugins/test_interfaces.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/graph_fixture.h"
+#include "tests/support/random_runs.h"
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,25 +17,8 @@
 /* cmocka wants the headers above first */
 #include <cmocka.h>
 
-/* ---- random ---- */
-
-static uint64_t seed_given = 1;
-static uint32_t runs = 150;
-static uint64_t rng;
-
-static uint32_t rnd(uint32_t n)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return n ? (uint32_t)((rng >> 11) % n) : 0;
-}
-
-static void rnd_seed(uint64_t seed)
-{
-    rng = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    (void)rnd(0);
-}
+static struct random_runs runs = {.seed = 1, .n = 150};
+static struct yaml_text yaml;
 
 /* ---- graphs ---- */
 
@@ -57,23 +41,10 @@ static struct run {
     pthread_t sender;
     bool has_sender;
     _Atomic bool sender_stop;
-    char yaml[4096];
-    size_t used;
 } run;
 
 /* Of all runs: a test in which nothing fails, or nothing arrives, would prove nothing. */
 static struct test_counts totals;
-
-static void put(const char *format, ...) SL_PRINTF_(1, 2);
-static void put(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    const int n = vsnprintf(run.yaml + run.used, sizeof run.yaml - run.used, format, args);
-    va_end(args);
-    assert_true(n >= 0 && (size_t)n < sizeof run.yaml - run.used);
-    run.used += (size_t)n;
-}
 
 /* For half of the queues: what they merge and split. */
 static void put_batch(void)
@@ -82,27 +53,29 @@ static void put_batch(void)
         return;
     const bool bytes = rnd(2);
     const uint32_t min = 1 + rnd(bytes ? 20000 : 300);
-    put(", batch: {flush_timeout: %us, min_size: %u, max_size: %u, sizer: %s}", 1 + rnd(3), min,
-        rnd(2) ? 0 : min + rnd(100), bytes ? "bytes" : "items");
+    yaml_put(&yaml, ", batch: {flush_timeout: %us, min_size: %u, max_size: %u, sizer: %s}",
+             1 + rnd(3), min, rnd(2) ? 0 : min + rnd(100), bytes ? "bytes" : "items");
 }
 
 static void put_exporters(void)
 {
     static const char *const sizers[] = {"requests", "items", "bytes"};
     static const char *const modes[] = {"ok", "ok", "fail", "reject", "partial", "hang"};
-    put("exporters:\n");
+    yaml_put(&yaml, "exporters:\n");
     for (uint32_t i = 0; i < run.exporters; i++) {
         const uint32_t sizer = rnd(3);
         const uint32_t size = (1 + rnd(8)) * (sizer == 0 ? 1 : sizer == 1 ? 50 : 5000);
-        put("  test_sink/%u: {mode: %s, async: %s, sending_queue: {queue_size: %u, sizer: %s, "
-            "num_consumers: %u, block_on_overflow: %s",
-            i, modes[rnd(6)], rnd(2) ? "true" : "false", size, sizers[sizer], 1 + rnd(3),
-            rnd(2) ? "true" : "false");
+        yaml_put(&yaml,
+                 "  test_sink/%u: {mode: %s, async: %s, sending_queue: {queue_size: %u, sizer: %s, "
+                 "num_consumers: %u, block_on_overflow: %s",
+                 i, modes[rnd(6)], rnd(2) ? "true" : "false", size, sizers[sizer], 1 + rnd(3),
+                 rnd(2) ? "true" : "false");
         if (sizer == 0) /* else min_size is bounded by queue_size */
             put_batch();
-        put("}, retry_on_failure: {enabled: %s, "
-            "initial_interval: %us, max_interval: 20s, max_elapsed_time: %us}}\n",
-            rnd(5) ? "true" : "false", 1 + rnd(5), rnd(2) ? 20 : 0);
+        yaml_put(&yaml,
+                 "}, retry_on_failure: {enabled: %s, "
+                 "initial_interval: %us, max_interval: 20s, max_elapsed_time: %us}}\n",
+                 rnd(5) ? "true" : "false", 1 + rnd(5), rnd(2) ? 20 : 0);
     }
 }
 
@@ -113,66 +86,70 @@ static void put_processors(uint32_t most)
                                         "batch/small",     "batch/split",    "test_encode"};
     enum { SHUFFLE = 2 };
     uint32_t used = 0;
-    put("processors: [");
+    yaml_put(&yaml, "processors: [");
     for (uint32_t i = rnd(most + 1); i; i--) {
         const uint32_t p = rnd(6);
         if (used & 1u << p)
             continue;
-        put("%s%s", used ? ", " : "", names[p]);
+        yaml_put(&yaml, "%s%s", used ? ", " : "", names[p]);
         used |= 1u << p;
         run.keeps |= p == SHUFFLE;
     }
-    put("]");
+    yaml_put(&yaml, "]");
 }
 
 static void put_sinks(uint32_t first, uint32_t n, const char *more)
 {
-    put("exporters: [");
+    yaml_put(&yaml, "exporters: [");
     for (uint32_t i = 0; i < n; i++)
-        put("%stest_sink/%u", i ? ", " : "", first + i);
-    put("%s%s]}\n", n && more ? ", " : "", more ? more : "");
+        yaml_put(&yaml, "%stest_sink/%u", i ? ", " : "", first + i);
+    yaml_put(&yaml, "%s%s]}\n", n && more ? ", " : "", more ? more : "");
 }
 
 static void make_yaml(void)
 {
     const uint32_t shape = rnd(4);
-    run.used = 0;
+    yaml.used = 0;
     run.exporters = 1 + rnd(3);
-    put("receivers: {test_source: {want_taken: %s}}\n", rnd(4) ? "true" : "false");
-    put("connectors: {forward: {}, test_count: {}}\n"
-        "processors:\n"
-        "  test_hold/short: {hold: %us, most: %u}\n"
-        "  test_hold/long: {hold: 30s, most: 20}\n"
-        "  test_shuffle: {}\n"
-        "  test_encode: {}\n"
-        "  batch/small: {timeout: 2s, send_batch_size: %u}\n"
-        "  batch/split: {timeout: %us, send_batch_size: 50, send_batch_max_size: 50}\n",
-        1 + rnd(4), 1 + rnd(5), 10 + rnd(300), rnd(3));
+    yaml_put(&yaml, "receivers: {test_source: {want_taken: %s}}\n", rnd(4) ? "true" : "false");
+    yaml_put(&yaml,
+             "connectors: {forward: {}, test_count: {}}\n"
+             "processors:\n"
+             "  test_hold/short: {hold: %us, most: %u}\n"
+             "  test_hold/long: {hold: 30s, most: 20}\n"
+             "  test_shuffle: {}\n"
+             "  test_encode: {}\n"
+             "  batch/small: {timeout: 2s, send_batch_size: %u}\n"
+             "  batch/split: {timeout: %us, send_batch_size: 50, send_batch_max_size: 50}\n",
+             1 + rnd(4), 1 + rnd(5), 10 + rnd(300), rnd(3));
     put_exporters();
-    put("  nop: {}\nservice:\n  pipelines:\n    traces: {lanes: %u, receivers: [test_source], ",
+    yaml_put(
+        &yaml,
+        "  nop: {}\nservice:\n  pipelines:\n    traces: {lanes: %u, receivers: [test_source], ",
         1 + rnd(2));
     put_processors(3);
-    put(", ");
+    yaml_put(&yaml, ", ");
     const uint32_t here = shape == 0 ? run.exporters : rnd(run.exporters + 1);
     if (shape == 0 || shape == 3) { /* 3: two pipelines take all that the receiver offers */
         put_sinks(0, shape == 0 ? here : 1, NULL);
         if (shape == 3) {
-            put("    traces/beside: {receivers: [test_source], ");
+            yaml_put(&yaml, "    traces/beside: {receivers: [test_source], ");
             put_processors(2);
-            put(", ");
+            yaml_put(&yaml, ", ");
             put_sinks(0, run.exporters, NULL);
         }
         return;
     }
     put_sinks(0, here, shape == 1 ? "forward" : "test_count");
     if (shape == 1) {
-        put("    traces/behind: {lanes: %u, receivers: [forward], ", 1 + rnd(2));
+        yaml_put(&yaml, "    traces/behind: {lanes: %u, receivers: [forward], ", 1 + rnd(2));
         put_processors(2);
-        put(", ");
+        yaml_put(&yaml, ", ");
         put_sinks(0, run.exporters, NULL);
     } else {
-        put("    metrics: {receivers: [test_count], processors: [%s], exporters: [nop]}\n",
-            rnd(2) ? "test_hold/short, batch/small" : "");
+        yaml_put(&yaml,
+                 "    metrics: {receivers: [test_count], processors: [%s], exporters: [nop]}\n",
+                 rnd(2) ? "test_hold/short, batch/small" : "");
         run.exporters = here;
     }
 }
@@ -339,9 +316,8 @@ static void run_one(uint64_t seed, bool with_failures)
 {
     memset(&run, 0, sizeof run);
     run.seed = seed;
-    rnd_seed(seed);
     make_yaml();
-    fixture_start(&f, run.yaml, rnd(4) ? UINT64_C(64) << 20 : UINT64_C(2) << 20);
+    fixture_start(&f, yaml.at, rnd(4) ? UINT64_C(64) << 20 : UINT64_C(2) << 20);
     run.source_table = fixture_interface(&f, SL_KIND_receiver, "test_source", TEST_SOURCE);
     run.source = graph_component(f.graph, SL_KIND_receiver, "test_source")->self;
     for (uint32_t i = 0; i < run.exporters; i++) {
@@ -367,17 +343,12 @@ static void run_one(uint64_t seed, bool with_failures)
 static void run_all(bool with_failures)
 {
     memset(&totals, 0, sizeof totals);
-    for (uint32_t i = 0; i < runs; i++) {
-        /* before the run: an abort or a hang must be repeatable, too */
-        (void)fprintf(stderr, "\rseed %" PRIu64 "%s ", seed_given + i,
-                      with_failures ? ", allocations fail" : "");
-        run_one(seed_given + i, with_failures);
-    }
-    (void)fprintf(stderr, "\noffers %" PRIu64 ", refused %" PRIu64 "; items", totals.offers,
+    random_runs_do(&runs, run_one, with_failures);
+    (void)fprintf(stderr, "offers %" PRIu64 ", refused %" PRIu64 "; items", totals.offers,
                   totals.refused);
     for (uint32_t i = 0; i < SL_OUTCOMES; i++) {
         (void)fprintf(stderr, " %s %" PRIu64, outcome_name(i), totals.ended[i]);
-        if (runs > 100 && i != SL_ABSORBED)
+        if (runs.n > 100 && i != SL_ABSORBED)
             assert_true(totals.ended[i] > 0);
     }
     (void)fputc('\n', stderr);
@@ -393,16 +364,13 @@ static void and_without_memory(void **state)
 {
     (void)state;
     run_all(true);
-    if (runs > 20)
+    if (runs.n > 20)
         assert_true(failing_memory_failures() > 0);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1)
-        seed_given = strtoull(argv[1], NULL, 10);
-    if (argc > 2)
-        runs = (uint32_t)strtoul(argv[2], NULL, 10);
+    random_runs_read(&runs, argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_ends_once),
         cmocka_unit_test(and_without_memory),

@@ -7,6 +7,7 @@
 #include "tests/plugins/world.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/graph_fixture.h"
+#include "tests/support/random_runs.h"
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,17 +17,8 @@
 /* cmocka wants the headers above first */
 #include <cmocka.h>
 
-static uint64_t seed_given = 1;
-static uint32_t runs = 30;
-static uint64_t rng;
-
-static uint32_t rnd(uint32_t n)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return n ? (uint32_t)((rng >> 11) % n) : 0;
-}
+static struct random_runs runs = {.seed = 1, .n = 30};
+static struct yaml_text yaml;
 
 enum { PIPELINES = 3, SINKS = 3, SOURCES = 2, RELOADS = 12, PROCESSORS = 4 };
 enum { MAIN, SECOND, BEHIND }; /* pipelines; the last is fed by the connector */
@@ -100,27 +92,13 @@ static void shape_change(struct shape *s)
 
 /* ---- as text ---- */
 
-static char yaml[8192];
-static size_t used;
-
-static void put(const char *format, ...) SL_PRINTF_(1, 2);
-static void put(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    const int n = vsnprintf(yaml + used, sizeof yaml - used, format, args);
-    va_end(args);
-    assert_true(n >= 0 && (size_t)n < sizeof yaml - used);
-    used += (size_t)n;
-}
-
 static void put_list(const char *key, uint32_t mask, uint32_t n, const char *name)
 {
     const char *comma = "";
-    put("%s: [", key);
+    yaml_put(&yaml, "%s: [", key);
     for (uint32_t i = 0; i < n; i++)
         if (mask & 1u << i) {
-            put("%s%s/%u", comma, name, i);
+            yaml_put(&yaml, "%s%s/%u", comma, name, i);
             comma = ", ";
         }
 }
@@ -131,43 +109,45 @@ static void put_shape(const struct shape *s, bool broken)
     static const char *const processors[PROCESSORS] = {"test_hold/a", "test_hold/b", "batch/a",
                                                        "batch/b"};
     const uint32_t *v = s->versions;
-    used = 0;
-    put("receivers:\n");
+    yaml.used = 0;
+    yaml_put(&yaml, "receivers:\n");
     for (uint32_t i = 0; i < SOURCES; i++)
-        put("  world_source/%u: {version: %u, want_taken: %s}\n", i, v[i],
-            s->want_taken[i] ? "true" : "false");
-    put("  world_source/9: {fail_start: true}\n");
+        yaml_put(&yaml, "  world_source/%u: {version: %u, want_taken: %s}\n", i, v[i],
+                 s->want_taken[i] ? "true" : "false");
+    yaml_put(&yaml, "  world_source/9: {fail_start: true}\n");
     v += SOURCES;
-    put("exporters:\n");
+    yaml_put(&yaml, "exporters:\n");
     for (uint32_t i = 0; i < SINKS; i++)
-        put("  world_sink/%u: {version: %u, retry_on_failure: {initial_interval: 1s, "
-            "max_interval: 2s, max_elapsed_time: 0}, sending_queue: {block_on_overflow: true, "
-            "queue_size: %u, num_consumers: %u%s}}\n",
-            i, v[i], 1 + v[i] % 20, 1 + v[i] % 3,
-            v[i] % 4 == 0   ? ", batch: {min_size: 50, max_size: 70}"
-            : v[i] % 4 == 1 ? ", batch: {sizer: bytes, min_size: 3000, flush_timeout: 1s}"
-                            : "");
+        yaml_put(&yaml,
+                 "  world_sink/%u: {version: %u, retry_on_failure: {initial_interval: 1s, "
+                 "max_interval: 2s, max_elapsed_time: 0}, sending_queue: {block_on_overflow: true, "
+                 "queue_size: %u, num_consumers: %u%s}}\n",
+                 i, v[i], 1 + v[i] % 20, 1 + v[i] % 3,
+                 v[i] % 4 == 0   ? ", batch: {min_size: 50, max_size: 70}"
+                 : v[i] % 4 == 1 ? ", batch: {sizer: bytes, min_size: 3000, flush_timeout: 1s}"
+                                 : "");
     v += SINKS;
-    put("connectors: {forward: {}}\nprocessors:\n"
-        "  test_hold/a: {hold: %us, most: %u}\n  test_hold/b: {hold: 2s, most: %u}\n"
-        "  batch/a: {timeout: 1s, send_batch_size: %u}\n"
-        "  batch/b: {timeout: %us, send_batch_size: 30, send_batch_max_size: 30}\n",
-        1 + v[0] % 5, 10 + v[0] % 7, 5 + v[1] % 20, 20 + v[2] % 200, v[3] % 3);
-    put("service:\n  pipelines:\n");
+    yaml_put(&yaml,
+             "connectors: {forward: {}}\nprocessors:\n"
+             "  test_hold/a: {hold: %us, most: %u}\n  test_hold/b: {hold: 2s, most: %u}\n"
+             "  batch/a: {timeout: 1s, send_batch_size: %u}\n"
+             "  batch/b: {timeout: %us, send_batch_size: 30, send_batch_max_size: 30}\n",
+             1 + v[0] % 5, 10 + v[0] % 7, 5 + v[1] % 20, 20 + v[2] % 200, v[3] % 3);
+    yaml_put(&yaml, "service:\n  pipelines:\n");
     for (uint32_t p = 0; p < PIPELINES; p++) {
         if (!s->pipelines[p].there)
             continue;
-        put("    traces/%u: {lanes: %u, ", p, s->pipelines[p].lanes);
+        yaml_put(&yaml, "    traces/%u: {lanes: %u, ", p, s->pipelines[p].lanes);
         if (p == BEHIND)
-            put("receivers: [forward");
+            yaml_put(&yaml, "receivers: [forward");
         else
             put_list("receivers", s->pipelines[p].sources, SOURCES, "world_source");
-        put("%s], processors: [", broken && p == MAIN ? ", world_source/9" : "");
+        yaml_put(&yaml, "%s], processors: [", broken && p == MAIN ? ", world_source/9" : "");
         for (uint32_t i = 0; i < s->pipelines[p].n; i++)
-            put("%s%s", i ? ", " : "", processors[s->pipelines[p].processors[i]]);
-        put("], ");
+            yaml_put(&yaml, "%s%s", i ? ", " : "", processors[s->pipelines[p].processors[i]]);
+        yaml_put(&yaml, "], ");
         put_list("exporters", s->pipelines[p].outputs, SINKS, "world_sink");
-        put("%s]}\n", s->pipelines[p].outputs & 1u << FORWARD ? ", forward" : "");
+        yaml_put(&yaml, "%s]}\n", s->pipelines[p].outputs & 1u << FORWARD ? ", forward" : "");
     }
 }
 
@@ -258,7 +238,7 @@ static void reload_once(struct shape *s)
     shape_change(&next);
     const bool broken = rnd(6) == 0;
     put_shape(&next, broken);
-    char *text = fixture_reload(&f, yaml);
+    char *text = fixture_reload(&f, yaml.at);
     assert_true(!broken || text);
     if (text && !broken && !failing_memory_is_on())
         fail_msg("%s", text);
@@ -303,19 +283,18 @@ static void check(void)
 
 static void run_one(uint64_t seed, bool with_failures)
 {
+    (void)seed;
     struct shape s;
     pthread_t sender;
     memset(&s, 0, sizeof s);
     memset(offered, 0, sizeof offered);
     n_spans = 0;
-    rng = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    (void)rnd(0);
     calm = !with_failures && rnd(2);
     for (uint32_t p = 0; p < PIPELINES; p++)
         shape_pipeline(&s, p);
     settle(&s);
     put_shape(&s, false);
-    fixture_start(&f, yaml, 0);
+    fixture_start(&f, yaml.at, 0);
     world = fixture_interface(&f, SL_KIND_receiver, "world_source/0", TEST_WORLD);
     world->reset();
     if (with_failures)
@@ -342,19 +321,14 @@ static void run_all(bool with_failures)
 {
     memset(&totals, 0, sizeof totals);
     reloads = refused_reloads = 0;
-    for (uint32_t i = 0; i < runs; i++) {
-        /* before the run: an abort or a hang must be repeatable, too */
-        (void)fprintf(stderr, "\rseed %" PRIu64 "%s ", seed_given + i,
-                      with_failures ? ", allocations fail" : "");
-        run_one(seed_given + i, with_failures);
-    }
-    (void)fprintf(stderr, "\n%" PRIu64 " reloads, %" PRIu64 " refused; %" PRIu64 " offers; items",
+    random_runs_do(&runs, run_one, with_failures);
+    (void)fprintf(stderr, "%" PRIu64 " reloads, %" PRIu64 " refused; %" PRIu64 " offers; items",
                   reloads, refused_reloads, totals.offers);
     for (uint32_t i = 0; i < SL_OUTCOMES; i++)
         (void)fprintf(stderr, " %s %" PRIu64, outcome_name(i), totals.ended[i]);
     (void)fputc('\n', stderr);
-    if (runs > 20) {
-        assert_true(reloads > runs && refused_reloads > runs / 4);
+    if (runs.n > 20) {
+        assert_true(reloads > runs.n && refused_reloads > runs.n / 4);
         assert_true(totals.ended[SL_DELIVERED] > 0 && totals.ended[SL_FAILED] > 0);
     }
 }
@@ -373,10 +347,7 @@ static void and_without_memory(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1)
-        seed_given = strtoull(argv[1], NULL, 10);
-    if (argc > 2)
-        runs = (uint32_t)strtoul(argv[2], NULL, 10);
+    random_runs_read(&runs, argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_ends_once),
         cmocka_unit_test(and_without_memory),
