@@ -3,11 +3,12 @@
  * waits in `stop` for those that offer through it, as real receivers do for their threads; after
  * that it still hears what becomes of what it has offered. */
 #include "tests/plugins/world.h"
+#include "tests/plugins/numbered_spans.h"
 #include <pthread.h>
 #include <sluice/otlp.h>
 #include <stdlib.h>
 
-enum { OFFERS_MAX = 1 << 18, SPAN_BYTES = 96 };
+enum { OFFERS_MAX = 1 << 18 };
 
 struct source {
     sl_base base;
@@ -78,35 +79,17 @@ static void on_settled(void *ctx, uint64_t cookie, const sl_result *r)
     unlock();
 }
 
-static size_t write_spans(uint8_t *at, size_t room, uint32_t first, uint32_t n)
-{
-    sl_writer w = sl_writer_fixed(at, room);
-    const size_t resource = sl_write_begin_sized(&w, 1, room);
-    const size_t scope = sl_write_begin_sized(&w, 2, room);
-    for (uint32_t i = first; i < first + n; i++) {
-        const uint64_t trace[2] = {i / 4 * UINT64_C(0x9e3779b97f4a7c15) + 1, i / 4};
-        const uint64_t id = i + UINT64_C(1);
-        const size_t span = sl_write_begin(&w, 2);
-        sl_write_bytes(&w, 1, sl_slice(trace, sizeof trace));
-        sl_write_bytes(&w, 2, sl_slice(&id, sizeof id));
-        sl_write_text(&w, 5, "numbered");
-        sl_write_end(&w, span);
-    }
-    sl_write_end(&w, scope);
-    sl_write_end(&w, resource);
-    return w.failed ? 0 : w.used;
-}
-
 static int32_t offer_through(struct source *s, uint32_t first, uint32_t n)
 {
     const sl_host *h = sl_host_of(s);
-    const size_t room = 128 + (size_t)n * SPAN_BYTES;
+    const size_t room = NUMBERED_SPANS_HEAD + (size_t)n * NUMBERED_SPAN;
     sl_payload *p;
     uint8_t *at;
     int32_t status = sl_payload_open(h, room, &p, &at);
     if (status != SL_OK)
         return status;
-    status = sl_payload_close(h, p, write_spans(at, room, first, n), SL_TRACES, NULL, 0, NULL);
+    status =
+        sl_payload_close(h, p, numbered_spans_write(at, room, first, n), SL_TRACES, NULL, 0, NULL);
     if (status == SL_OK) {
         lock();
         const uint64_t cookie = world.cookies++ % OFFERS_MAX;

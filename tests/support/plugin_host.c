@@ -724,3 +724,19 @@ void plugin_host_destroy(struct plugin_host *h)
     free(h->mask);
     free(h);
 }
+
+void plugin_host_open(struct plugin_host *h, const sl_type *type, void *config, void **instance)
+{
+    sl_error error = {.size = sizeof error};
+    check(!type->prepare || type->prepare(config, &error) == SL_OK, error.text);
+    check(!type->start || type->start(config, &error) == SL_OK, error.text);
+    check(type->open(config, &h->host, instance, &error) == SL_OK, error.text);
+}
+
+void plugin_host_close(struct plugin_host *h, const sl_type *type, void *config, void *instance)
+{
+    if (instance)
+        type->close(instance);
+    type->destroy(config);
+    plugin_host_destroy(h);
+}

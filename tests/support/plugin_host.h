@@ -83,6 +83,11 @@ void plugin_host_end(struct plugin_host *, sl_delivery *, int32_t outcome, const
 uint32_t plugin_host_count(const struct plugin_host *, int32_t outcome);
 int64_t plugin_host_metric(const struct plugin_host *, const char *name);
 
+/* Prepares, starts and opens a processor whose config is the component; it must go well. */
+void plugin_host_open(struct plugin_host *, const sl_type *type, void *config, void **instance);
+/* Closes the instance, if there is one, and destroys the processor and the host. */
+void plugin_host_close(struct plugin_host *, const sl_type *type, void *config, void *instance);
+
 /* One attempt of an exporter, and what the host makes of it. Returns the status. */
 int32_t plugin_host_send(const sl_type *type, void *component, sl_delivery *, sl_send *send);
 /* The same through sluice.async_send/1, waiting for its end. */

@@ -40,18 +40,12 @@ static void fixture_init(struct fixture *f, const char *blocked, const char *key
 
 static void fixture_open(struct fixture *f)
 {
-    sl_error error = {.size = sizeof error};
-    if (f->type->prepare(&f->config, &error) != SL_OK ||
-        f->type->open(&f->config, &f->h->host, &f->instance, &error) != SL_OK)
-        fail_msg("%s", error.text);
+    plugin_host_open(f->h, f->type, &f->config, &f->instance);
 }
 
 static void fixture_end(struct fixture *f)
 {
-    if (f->instance)
-        f->type->close(f->instance);
-    f->type->destroy(&f->config);
-    plugin_host_destroy(f->h);
+    plugin_host_close(f->h, f->type, &f->config, f->instance);
 }
 
 /* A log record with a text as body and these attributes: name, value, ..., NULL. */
