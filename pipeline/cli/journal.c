@@ -101,20 +101,6 @@ static const char *name_of_type(uint8_t type)
     return type < sizeof names / sizeof *names && names[type] ? names[type] : "?";
 }
 
-const char *journal_signal_name(uint32_t signal)
-{
-    switch (signal) {
-    case SL_TRACES:
-        return "traces";
-    case SL_METRICS:
-        return "metrics";
-    case SL_LOGS:
-        return "logs";
-    default:
-        return "profiles";
-    }
-}
-
 static void print_segment(const struct inspect_segment *s)
 {
     (void)printf("%s  %llu bytes", s->name, (unsigned long long)s->size);

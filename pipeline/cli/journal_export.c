@@ -36,6 +36,20 @@ static void fail(struct export *e, const char *segment, uint64_t at, const char 
 
 /* ---- files ---- */
 
+const char *journal_signal_name(uint32_t signal)
+{
+    switch (signal) {
+    case SL_TRACES:
+        return "traces";
+    case SL_METRICS:
+        return "metrics";
+    case SL_LOGS:
+        return "logs";
+    default:
+        return "profiles";
+    }
+}
+
 /* Letters and digits stay; the rest, which may come from a configuration, must not lead elsewhere. */
 static void make_name(const char *from, size_t n, char *to, size_t room)
 {
