@@ -28,9 +28,10 @@ enum {
     CONNECTIONS_DEFAULT = 1024,
     PREFACE_BYTES = 24,    /* what every HTTP/2 client sends first... */
     PREFACE_MS = 10000,    /* ...within this time, unless set otherwise */
-    LOOK_MS = 1000,        /* how often young connections are looked at, at the least */
+    LOOK_MS = 1000,        /* how often all are looked at while some are young or bytes come */
     SHORTAGE_MS = 100,     /* without descriptors, accepting pauses */
-    GLANCE_MS = 50,        /* how often connections are looked at while bytes come */
+    GLANCE_MS = 50,        /* how often those are looked at on which bytes come... */
+    GLANCE_MOST = 64,      /* ...and how many of them at once */
     PACE_MS = 10000,       /* a message must arrive at... */
     PACE_BYTES_MS = 1,     /* ...a KiB a second, on average over this time, as over HTTP */
     UNHEARD_MAX = 8 << 20, /* bytes that may come without a call */
@@ -147,31 +148,36 @@ static void forget(struct acceptor *a, struct connection *c)
     *c = (struct connection){.known = false};
 }
 
-/* Forgets connections that are gone, ends those that never spoke, or do not say anything. */
+/* Forgets a connection that is gone, ends one that never spoke, or does not say anything. */
+static void look_at(struct acceptor *a, int fd, struct connection *c, int64_t now)
+{
+    if (!leads_to(fd, c->inode)) {
+        forget(a, c);
+        return;
+    }
+    const bool was_young = c->young, unwanted = is_unwanted(a, fd, c, now);
+    a->young -= was_young && !c->young;
+    if (!unwanted)
+        return;
+    if (!c->young)
+        sl_log(a->server->host, SL_LOG_WARN,
+               "OTLP/gRPC: a connection is ended: its messages do not arrive, or it sends "
+               "without end, but no request");
+    hang_up(fd, c->inode);
+    forget(a, c);
+}
+
 static void look(struct acceptor *a)
 {
     const int64_t now = now_ms();
-    uint32_t left = a->n, young = 0;
+    uint32_t left = a->n;
     a->looked_ms = now;
     for (int fd = 0; left > 0; fd++) {
-        struct connection *c = &a->at[fd];
-        if (!c->known)
+        if (!a->at[fd].known)
             continue;
         left--;
-        if (!leads_to(fd, c->inode)) {
-            forget(a, c);
-        } else if (is_unwanted(a, fd, c, now)) {
-            if (!c->young)
-                sl_log(a->server->host, SL_LOG_WARN,
-                       "OTLP/gRPC: a connection is ended: its messages do not arrive, or it sends "
-                       "without end, but no request");
-            hang_up(fd, c->inode);
-            forget(a, c);
-        } else {
-            young += c->young;
-        }
+        look_at(a, fd, &a->at[fd], now);
     }
-    a->young = young;
 }
 
 /* NULL: it is gone. */
@@ -179,6 +185,20 @@ static struct connection *find(struct acceptor *a, int32_t descriptor)
 {
     struct connection *c = (uint32_t)descriptor < a->capacity ? &a->at[descriptor] : NULL;
     return c && c->known ? c : NULL;
+}
+
+/* Looks at those on which bytes wait to be read, so that the others cost nothing. epoll brings the
+ * ones that it has not told of first. */
+static void glance(struct acceptor *a)
+{
+    struct epoll_event events[GLANCE_MOST];
+    const int n = epoll_wait(a->watch, events, GLANCE_MOST, 0);
+    const int64_t now = now_ms();
+    for (int i = 0; i < n; i++) {
+        struct connection *c = find(a, events[i].data.fd);
+        if (c)
+            look_at(a, events[i].data.fd, c, now);
+    }
 }
 
 void acceptor_heard(struct acceptor *a, int32_t descriptor, int receiving)
@@ -236,7 +256,7 @@ static bool remember(struct acceptor *a, int fd)
     a->n++;
     a->young++;
     if (c->counted) {
-        struct epoll_event e = {.events = EPOLLIN};
+        struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
         (void)epoll_ctl(a->watch, EPOLL_CTL_ADD, fd, &e); /* closing takes it out again */
     }
     return true;
@@ -280,7 +300,8 @@ static void *acceptor_run(void *arg)
 {
     struct acceptor *a = (struct acceptor *)arg;
     int pause = 0;
-    bool glanced = false; /* bytes that come are not waited for until some time has passed */
+    bool glanced = false;   /* bytes that come are not waited for until some time has passed... */
+    int64_t glanced_ms = 0; /* ...since then */
     (void)pthread_setname_np(pthread_self(), "otlp-accept");
     for (;;) {
         struct pollfd fds[3] = {{.fd = a->wake, .events = POLLIN},
@@ -295,11 +316,15 @@ static void *acceptor_run(void *arg)
         if (fds[1].revents)
             pause = accept_some(a);
         pthread_mutex_lock(&a->mutex);
-        const int64_t since = now_ms() - a->looked_ms;
-        glanced = glanced && since < GLANCE_MS;
-        if (fds[2].revents || (a->young && since >= a->look_ms)) {
+        const int64_t now = now_ms();
+        const bool bytes = fds[2].revents != 0;
+        glanced = glanced && now - glanced_ms < GLANCE_MS;
+        if ((a->young || bytes) && now - a->looked_ms >= a->look_ms)
             look(a);
+        if (bytes) {
+            glance(a);
             glanced = true;
+            glanced_ms = now;
         }
         pthread_mutex_unlock(&a->mutex);
     }
