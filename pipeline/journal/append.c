@@ -35,8 +35,7 @@ int32_t append_at_tail(struct journal *j, struct iovec *parts, int n, uint64_t b
     if (failed < 0) {
         /* Some of it may be there. The next segment's head will say that it does not count; until
          * there is one, it had better be gone. */
-        (void)j->io->truncate(j->io->ctx, s->fd, at);
-        space_seal(j, true);
+        space_cut(j);
         return log_set_failed(j, "write to", failed);
     }
     s->end = at + bytes;
@@ -170,8 +169,7 @@ static void write_batch(struct journal *j)
 {
     struct batch b = {.n = 0};
     const uint64_t first_need = format_room(j->first->own.bytes);
-    int32_t status = space_ensure(
-        j, first_need, j->first->own.type == RECORD_DATA ? SPACE_FOR_DATA : SPACE_FOR_HOUSE);
+    int32_t status = space_ensure(j, first_need, SPACE_FOR_DATA);
     if (status != SL_OK) {
         struct journal_write *all = j->first;
         j->first = NULL;

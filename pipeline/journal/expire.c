@@ -48,7 +48,7 @@ static void expire_unread(struct journal *j, int64_t born_ns, int64_t *oldest_ns
         struct segment *s = j->cursor;
         const uint32_t items = e ? e->open : record.items, bytes = (uint32_t)record.bytes;
         log_count_ended(j, JOURNAL_EXPIRED_AGE, 1, items);
-        read_pass(j, s, items, bytes, record.room);
+        read_pass(j, &record, items);
         if (e) {
             settle_record(j, e);
             continue;

@@ -39,6 +39,7 @@ void log_leave(struct journal *j)
     struct journal_write *done = j->done;
     j->told = nothing;
     j->done = NULL;
+    atomic_store(&j->waits, j->unread.records + j->put_back.records > 0);
     (void)pthread_mutex_unlock(&j->mutex);
     tell(j, &told, done);
 }
@@ -119,6 +120,11 @@ bool journal_has_room(struct journal *j)
     j->wants_room = j->wants_room || refusing;
     log_leave(j);
     return !refusing;
+}
+
+bool journal_waits(struct journal *j)
+{
+    return atomic_load(&j->waits);
 }
 
 /* ---- figures ---- */
@@ -273,6 +279,8 @@ void log_free(struct journal *j)
     ranges_free(&j->ended);
     ranges_free(&j->settled);
     ranges_free(&j->settling);
+    ranges_free(&j->settled_unsynced);
+    ranges_free(&j->settled_syncing);
     free(j->entries.buckets);
     free(j->house.bytes);
     free(j->parts);
@@ -307,7 +315,7 @@ static int32_t open_directory(struct journal *j, sl_error *error)
     if (j->directory < 0)
         return sl_fail(error, SL_ERR_IO, "cannot open the directory \"%.300s\": %s", name,
                        strerror(-j->directory));
-    if (made >= 0 && is_power(j))
+    if (is_power(j)) /* also where an earlier opening has made it, and came no further */
         sync_parent(j);
     j->lock_file = io->open(io->ctx, j->directory, "lock", JOURNAL_OPEN_MAKE);
     if (j->lock_file < 0)

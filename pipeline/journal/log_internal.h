@@ -6,6 +6,7 @@
  *   space.c    segments begun, freed, copied forward           entry.c    records that are taken
  *   expire.c   what is too old, or makes room                  notes.c    side records
  *   quarantine.c  what is damaged                              work.c     what is due
+ *   copy.c     what is old and keeps a segment                 recover_files.c  the same, of files
  *
  * One mutex guards all; the functions below are called with it held, unless said otherwise. Nobody
  * holds it while files are read or written. Who changes files or the list of segments has the turn
@@ -81,10 +82,9 @@ struct segment {
     uint64_t end;   /* of its last record */
     int fd;         /* -1: not open */
     uint32_t pins;
-    bool gone;     /* no longer in use; ends with its last pin */
-    bool cut;      /* ends before it was full: its file is shortened to that */
-    bool end_told; /* recovery: the next segment's head says where it ends */
-    uint64_t told_end;
+    bool gone;           /* no longer in use; ends with its last pin */
+    bool cut;            /* ends before it was full: its file is to be shortened to that */
+    bool end_told;       /* recovery: the next segment's head says where it ends */
     struct tally open;   /* not settled */
     struct tally unread; /* of them, those that no one has taken since the opening */
     uint64_t notes, note_bytes;
@@ -174,14 +174,16 @@ struct journal {
 
     struct segment *cursor; /* NULL: nothing is unread */
     uint64_t cursor_at;
+    uint64_t cursor_seq;       /* DATA behind it has this or a higher one */
     int64_t cursor_arrived_ns; /* of the record at the cursor; 0: not known */
     struct tally open, unread, put_back;
     struct link put_backs; /* entries, to be read first */
     struct ranges ended;   /* found at opening as settled, of what may still be read */
 
     struct entry_table entries;
-    struct ranges settled, settling; /* to be written; being written */
-    struct link changed;             /* entries of which some items were settled */
+    struct ranges settled, settling;                 /* to be written; being written */
+    struct ranges settled_unsynced, settled_syncing; /* JOURNAL_POWER: written; being synced */
+    struct link changed;                             /* entries of which some items were settled */
     struct note_table notes;
     struct note *forgotten, *forgetting; /* to be written; being written */
     struct buffer house;                 /* the log's own records of one write */
@@ -199,7 +201,8 @@ struct journal {
     uint64_t durable_seq, durable_at; /* what lies before, in `newest`, is synced */
 
     enum journal_state state;
-    _Atomic bool refusing; /* state is not JOURNAL_OK; also read without the mutex */
+    _Atomic bool refusing; /* state is not JOURNAL_OK; also read without the mutex, as the next */
+    _Atomic bool waits;    /* something is unread or was put back */
     bool wants_room;       /* somebody was refused */
     char text[160];
     uint64_t appended_records, appended_bytes, settled_items, reread_records, syncs, failed_syncs;
@@ -279,6 +282,9 @@ void settle_record(struct journal *, struct journal_entry *);
 void settle_gather(struct journal *, uint64_t room);
 /* [turn] After what was gathered has been written, or not. */
 void settle_gathered(struct journal *, bool written);
+/* JOURNAL_POWER: what was written until now will be durable, or is to be written again. */
+void settle_sync_begins(struct journal *);
+void settle_sync_ended(struct journal *, bool durable);
 bool settle_is_due(const struct journal *);
 /* [turn] Writes all that is due. */
 int32_t settle_flush(struct journal *);
@@ -310,7 +316,9 @@ uint64_t space_record_max(const struct journal *);
 /* [turn] Gives back segments of which nothing is open any more, from the oldest on. */
 void space_free_heads(struct journal *);
 /* [turn] Begins no record in the newest segment any more. */
-void space_seal(struct journal *, bool cut);
+void space_seal(struct journal *);
+/* [turn] The same, after a failure: what may lie behind its last record does not count. */
+void space_cut(struct journal *);
 /* Opens the file where it is not open. False: it cannot be, or there is no memory for it; *failed. */
 bool segment_pin(struct journal *, struct segment *, int *failed);
 void segment_unpin(struct journal *, struct segment *);
@@ -328,8 +336,8 @@ void copy_forward(struct journal *);
 /* Moves the cursor to the next record that is unread. [cursor_mutex] SL_OK, SL_ERR_NOT_FOUND,
  * SL_ERR_UNAVAILABLE. */
 int32_t read_next(struct journal *, struct journal_record *);
-/* Moves the cursor past the unread record of this size, which was taken or has ended. */
-void read_pass(struct journal *, struct segment *, uint32_t items, uint32_t bytes, uint64_t room);
+/* Moves the cursor past the unread record there, which was taken or has ended. */
+void read_pass(struct journal *, const struct journal_record *, uint32_t open);
 /* Takes so much from what is unread in the segment. */
 void read_uncount(struct journal *, struct segment *, uint64_t records, uint64_t items,
                   uint64_t bytes);

@@ -64,7 +64,8 @@ bool ranges_have(const struct ranges *set, uint64_t number)
 
 void ranges_drop(struct ranges *set, size_t n)
 {
-    memmove(set->all, set->all + n, (set->n - n) * sizeof *set->all);
+    if (n < set->n)
+        memmove(set->all, set->all + n, (set->n - n) * sizeof *set->all);
     set->n -= n;
 }
 

@@ -28,10 +28,13 @@ void read_uncount(struct journal *j, struct segment *s, uint64_t records, uint64
         move_cursor(j, NULL, 0);
 }
 
-void read_pass(struct journal *j, struct segment *s, uint32_t items, uint32_t bytes, uint64_t room)
+void read_pass(struct journal *j, const struct journal_record *record, uint32_t open)
 {
-    move_cursor(j, j->cursor, j->cursor_at + room);
-    read_uncount(j, s, 1, items, bytes);
+    struct segment *s = j->cursor;
+    if (record->seq >= j->cursor_seq)
+        j->cursor_seq = record->seq + 1;
+    move_cursor(j, s, j->cursor_at + record->room);
+    read_uncount(j, s, 1, open, record->bytes);
 }
 
 /* All of the segment was read; what it should have held besides is lost. */
@@ -92,7 +95,8 @@ static bool is_unread(const struct journal *j, const struct record_head *head,
     if (e)
         return e->state == ENTRY_UNREAD && e->segment == j->cursor && e->at == j->cursor_at;
     /* a copy that is not remembered has been settled, or another copy stands in for it */
-    return head->type == RECORD_DATA && !ranges_have(&j->ended, head->seq);
+    return head->type == RECORD_DATA && head->seq >= j->cursor_seq &&
+           !ranges_have(&j->ended, head->seq);
 }
 
 static void describe(const struct journal *j, const struct journal_entry *e,
@@ -237,7 +241,7 @@ static struct journal_entry *take_unread(struct journal *j, const struct journal
         entry_add(j, e);
     }
     e->state = ENTRY_TAKEN;
-    read_pass(j, s, e->open, e->bytes, record->room);
+    read_pass(j, record, e->open);
     return e;
 }
 

@@ -2,196 +2,10 @@
  * all headers of records, to learn what is settled and where the records end; then once more, to count
  * what is not settled. Nothing is written to a segment, so that a crash meanwhile is harmless: records
  * go on in a new one. */
+#include "pipeline/journal/recover.h"
 #include "pipeline/journal/crc32c.h"
-#include "pipeline/journal/log_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* Files by their numbers. */
-struct numbers {
-    uint64_t *all;
-    size_t n, room;
-};
-
-struct recovery {
-    struct journal *journal;
-    sl_error *error;
-    struct numbers segments, spares;
-    bool no_memory;
-    struct scan *scan;
-    struct ranges lost; /* records that should be where damage is */
-    uint64_t oldest_seq;
-};
-
-static bool number_add(struct numbers *numbers, uint64_t id)
-{
-    if (numbers->n == numbers->room) {
-        const size_t room = numbers->room ? 2 * numbers->room : 16;
-        uint64_t *all = realloc(numbers->all, room * sizeof *all);
-        if (!all)
-            return false;
-        numbers->all = all;
-        numbers->room = room;
-    }
-    numbers->all[numbers->n++] = id;
-    return true;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static int32_t fail_io(struct recovery *r, const char *doing, const char *what, int failed)
-{
-    return sl_fail(r->error, SL_ERR_IO, "cannot %s \"%.200s/%s\": %s", doing,
-                   r->journal->directory_name, what, strerror(-failed));
-}
-
-static int32_t fail_memory(struct recovery *r)
-{
-    return sl_fail(r->error, SL_ERR_NOMEM, "no memory to open \"%.300s\"",
-                   r->journal->directory_name);
-}
-
-static int visit_name(void *arg, const char *name)
-{
-    struct recovery *r = arg;
-    uint64_t id;
-    if (format_is_segment(name, &id))
-        r->no_memory |= !number_add(&r->segments, id);
-    else if (format_is_spare(name, &id))
-        r->no_memory |= !number_add(&r->spares, id);
-    else
-        return 0;
-    if (id >= r->journal->next_segment && id < UINT64_MAX)
-        r->journal->next_segment = id + 1;
-    return r->no_memory ? 1 : 0;
-}
-
-/* ---- heads ---- */
-
-struct found {
-    struct segment_head head;
-    int32_t status;
-    uint64_t bytes;
-};
-
-static int32_t read_head(struct recovery *r, uint64_t id, struct found *found)
-{
-    struct journal *j = r->journal;
-    char name[FORMAT_NAME_MAX];
-    int failed = 0;
-    format_segment_name(id, name);
-    const int fd = j->io->open(j->io->ctx, j->directory, name, JOURNAL_OPEN_READ);
-    if (fd < 0)
-        return fail_io(r, "open", name, fd);
-    const int sized = j->io->size(j->io->ctx, fd, &found->bytes);
-    found->status = segment_read_head(j->io, fd, &found->head, &failed);
-    (void)j->io->close(j->io->ctx, fd);
-    if (sized < 0 || found->status == SL_ERR_IO)
-        return fail_io(r, "read", name, sized < 0 ? sized : -failed);
-    if (found->status == SL_ERR_UNSUPPORTED)
-        return sl_fail(
-            r->error, SL_ERR_INVALID,
-            "\"%.200s/%s\" was written by a newer Sluice, whose format this one does not "
-            "know; nothing was changed",
-            j->directory_name, name);
-    if (found->status == SL_OK && found->head.id == id &&
-        strcmp(found->head.stream, j->stream) != 0)
-        return sl_fail(r->error, SL_ERR_INVALID,
-                       "\"%.150s\" is the journal of \"%.100s\", not of \"%.100s\"; nothing was "
-                       "changed",
-                       j->directory_name, found->head.stream, j->stream);
-    return SL_OK;
-}
-
-/* A spare file of this name, which may be one that has been there before. */
-static void add_spare(struct journal *j, uint64_t id, uint64_t bytes)
-{
-    char name[FORMAT_NAME_MAX];
-    if (bytes == j->segment_bytes && j->n_spares < SPARES_MAX) {
-        j->spares[j->n_spares++] = (struct spare){.id = id, .fd = -1};
-        return;
-    }
-    format_spare_name(id, name);
-    (void)j->io->unlink(j->io->ctx, j->directory, name);
-}
-
-/* A segment's name on a file whose head says another: it was given back, and a crash came between. */
-static void take_back(struct journal *j, uint64_t id, uint64_t bytes)
-{
-    char name[FORMAT_NAME_MAX], spare[FORMAT_NAME_MAX];
-    format_segment_name(id, name);
-    format_spare_name(id, spare);
-    if (j->io->rename(j->io->ctx, j->directory, name, j->directory, spare) >= 0)
-        add_spare(j, id, bytes);
-}
-
-/* Makes the list of segments. */
-static int32_t make_segments(struct recovery *r, const struct found *found)
-{
-    struct journal *j = r->journal;
-    struct segment **link = &j->head;
-    for (size_t i = 0; i < r->segments.n; i++) {
-        const uint64_t id = r->segments.all[i];
-        const struct found *f = &found[i];
-        const struct found *next = i + 1 < r->segments.n ? f + 1 : NULL;
-        const bool told = next && next->status == SL_OK &&
-                          next->head.id == r->segments.all[i + 1] && next->head.previous_id == id;
-        char name[FORMAT_NAME_MAX];
-        if (f->status == SL_OK && f->head.id != id) {
-            take_back(j, id, f->bytes);
-            continue;
-        }
-        if (f->status != SL_OK && !told) {
-            format_segment_name(id, name);
-            quarantine_move(j, name);
-            continue;
-        }
-        const uint64_t salt = f->status == SL_OK ? f->head.salt : next->head.previous_salt;
-        struct segment *s = segment_new(id, salt);
-        if (!s)
-            return fail_memory(r);
-        s->first_seq = f->status == SL_OK ? f->head.first_seq : 0;
-        s->bytes = f->bytes;
-        s->end_told = told;
-        s->end = told && next->head.previous_end < f->bytes ? next->head.previous_end : f->bytes;
-        j->in_use_bytes += s->bytes;
-        *link = s;
-        link = &s->next;
-        j->newest = s;
-    }
-    return SL_OK;
-}
-
-static int32_t read_heads(struct recovery *r)
-{
-    struct journal *j = r->journal;
-    struct found *found = calloc(r->segments.n + 1, sizeof *found);
-    if (!found)
-        return fail_memory(r);
-    int32_t status = SL_OK;
-    for (size_t i = 0; i < r->segments.n && status == SL_OK; i++)
-        status = read_head(r, r->segments.all[i], &found[i]);
-    for (size_t i = 0; i < r->spares.n && status == SL_OK; i++) {
-        char name[FORMAT_NAME_MAX];
-        uint64_t bytes = 0;
-        format_spare_name(r->spares.all[i], name);
-        const int fd = j->io->open(j->io->ctx, j->directory, name, JOURNAL_OPEN_READ);
-        if (fd >= 0) {
-            (void)j->io->size(j->io->ctx, fd, &bytes);
-            (void)j->io->close(j->io->ctx, fd);
-        }
-        add_spare(j, r->spares.all[i], bytes);
-    }
-    if (status == SL_OK)
-        status = make_segments(r, found);
-    free(found);
-    return status;
-}
 
 /* ---- what is settled ---- */
 
@@ -208,7 +22,7 @@ static uint8_t *read_whole(struct recovery *r, struct segment *s, uint64_t at,
     struct journal *j = r->journal;
     uint8_t *body = malloc((size_t)head->bytes + 1);
     if (!body) {
-        *status = fail_memory(r);
+        *status = recover_fail_memory(r);
         return NULL;
     }
     const ssize_t got = journal_read(j->io, s->fd, body, head->bytes, at + FORMAT_RECORD_BYTES);
@@ -218,7 +32,7 @@ static uint8_t *read_whole(struct recovery *r, struct segment *s, uint64_t at,
     if (got < 0) {
         char name[FORMAT_NAME_MAX];
         format_segment_name(s->id, name);
-        *status = fail_io(r, "read", name, (int)got);
+        *status = recover_fail_io(r, "read", name, (int)got);
         return NULL;
     }
     quarantine_save(j, s->fd, s->id, at, at + format_room(head->bytes));
@@ -234,7 +48,7 @@ static int32_t see_ranges(struct recovery *r, const struct record_head *head, co
         if (n == 0 || __builtin_add_overflow(first, n, &end))
             continue;
         if (!ranges_add(&j->ended, first, end - 1))
-            return fail_memory(r);
+            return recover_fail_memory(r);
         see_seq(j, end - 1);
     }
     return SL_OK;
@@ -268,7 +82,7 @@ static int32_t see_parts(struct recovery *r, const struct record_head *head, con
 {
     struct journal_entry *e = entry_of(r->journal, head);
     if (!e)
-        return fail_memory(r);
+        return recover_fail_memory(r);
     for (uint32_t at = 0; head->bytes - at >= FORMAT_PART_BYTES; at += FORMAT_PART_BYTES) {
         const uint32_t first = format_get32(body + at), n = format_get32(body + at + 4);
         if (first < e->items && n <= e->items - first)
@@ -285,7 +99,7 @@ static int32_t see_copy(struct recovery *r, struct segment *s, uint64_t at,
         return SL_OK;
     struct journal_entry *e = entry_of(r->journal, head);
     if (!e)
-        return fail_memory(r);
+        return recover_fail_memory(r);
     e->segment = s;
     e->at = at;
     e->arrived_ns = head->arrived_ns;
@@ -305,7 +119,7 @@ static int32_t see_damaged(struct recovery *r, const struct record_head *head)
     if (head->type != RECORD_COPY || head->seq >= r->oldest_seq ||
         entry_find(r->journal, head->seq))
         return SL_OK;
-    return ranges_add(&r->lost, head->seq, head->seq) ? SL_OK : fail_memory(r);
+    return ranges_add(&r->lost, head->seq, head->seq) ? SL_OK : recover_fail_memory(r);
 }
 
 /* A record other than DATA. */
@@ -333,7 +147,7 @@ static int32_t see_record(struct recovery *r, struct segment *s, uint64_t at,
             j->next_note = head->seq + 1;
         status = notes_found(j, s, at, head, body);
         if (status != SL_OK)
-            status = fail_memory(r);
+            status = recover_fail_memory(r);
         break;
     default:
         break;
@@ -356,7 +170,7 @@ static int32_t begin_scan(struct recovery *r, struct segment *s)
     char name[FORMAT_NAME_MAX];
     if (!segment_pin(r->journal, s, &failed)) {
         format_segment_name(s->id, name);
-        return fail_io(r, "open", name, failed);
+        return recover_fail_io(r, "open", name, failed);
     }
     struct scan *scan = r->scan;
     scan->io = r->journal->io;
@@ -408,7 +222,7 @@ static int32_t learn_from(struct recovery *r, struct segment *s)
         }
         const uint64_t seq = seq_of(j, &head);
         if (gap && seq > j->next_seq && !ranges_add(&r->lost, j->next_seq, seq - 1))
-            return fail_memory(r);
+            return recover_fail_memory(r);
         gap = gap && seq == j->next_seq && head.type != RECORD_DATA;
         if (seq > j->next_seq)
             j->next_seq = seq;
@@ -420,11 +234,11 @@ static int32_t learn_from(struct recovery *r, struct segment *s)
     if (found < 0) {
         char name[FORMAT_NAME_MAX];
         format_segment_name(s->id, name);
-        return fail_io(r, "read", name, found);
+        return recover_fail_io(r, "read", name, found);
     }
     if (gap && s->next && s->next->first_seq > j->next_seq &&
         !ranges_add(&r->lost, j->next_seq, s->next->first_seq - 1))
-        return fail_memory(r);
+        return recover_fail_memory(r);
     if (status == SL_OK)
         s->end = r->scan->at;
     return status;
@@ -474,6 +288,11 @@ static int32_t count_in(struct recovery *r, struct segment *s)
         struct journal_entry *e;
         if (found == SCAN_GAP || (head.type != RECORD_DATA && head.type != RECORD_COPY))
             continue;
+        if (head.type == RECORD_DATA) {
+            if (head.seq < r->next_data) /* bytes that were written over others */
+                continue;
+            r->next_data = head.seq + 1;
+        }
         const uint32_t open = open_items(j, s, at, &head, &e);
         if (open == 0)
             continue;
@@ -490,7 +309,7 @@ static int32_t count_in(struct recovery *r, struct segment *s)
             quarantine_save(j, s->fd, s->id, at, r->scan->at);
             end_damaged(j, head.seq, open);
             if (!ranges_add(&j->ended, head.seq, head.seq))
-                return fail_memory(r);
+                return recover_fail_memory(r);
             continue;
         }
         const uint32_t bytes = head.bytes - head.prefix;
@@ -505,7 +324,7 @@ static int32_t count_in(struct recovery *r, struct segment *s)
         return SL_OK;
     char name[FORMAT_NAME_MAX];
     format_segment_name(s->id, name);
-    return fail_io(r, "read", name, found);
+    return recover_fail_io(r, "read", name, found);
 }
 
 /* Records of which nothing is left are settled, and others are remembered only where they lie. */
@@ -516,7 +335,7 @@ static int32_t drop_entries(struct recovery *r, bool all_unplaced)
         for (struct journal_entry *e = j->entries.buckets[i], *next; e; e = next) {
             next = e->chain;
             if (e->open == 0 && !ranges_add(&j->ended, e->seq, e->seq))
-                return fail_memory(r);
+                return recover_fail_memory(r);
             if (all_unplaced ? !e->in_segment.before : ranges_have(&j->ended, e->seq))
                 entry_remove(j, e);
         }
@@ -545,7 +364,7 @@ static int32_t count_lost(struct recovery *r)
         log_count_ended(j, JOURNAL_QUARANTINED, n, n);
         (void)ranges_add(&j->settled, lost->first, lost->last);
         if (!ranges_add(&j->ended, lost->first, lost->last))
-            return fail_memory(r);
+            return recover_fail_memory(r);
     }
     return SL_OK;
 }
@@ -568,17 +387,27 @@ static int32_t walk(struct recovery *r, int32_t (*visit)(struct recovery *, stru
     return status;
 }
 
+/* What was read may be in memory only, where a process ended and the machine went on. The next
+ * segment's head will say that it is there. */
+static int32_t make_durable(struct recovery *r)
+{
+    struct journal *j = r->journal;
+    struct segment *s = j->newest;
+    char name[FORMAT_NAME_MAX];
+    int failed = 0;
+    format_segment_name(s->id, name);
+    if (!segment_pin(j, s, &failed))
+        return recover_fail_io(r, "open", name, failed);
+    failed = journal_sync(j->io, s->fd);
+    segment_unpin(j, s);
+    j->durable_at = s->end;
+    return failed < 0 ? recover_fail_io(r, "sync", name, failed) : SL_OK;
+}
+
 static int32_t recover_all(struct recovery *r)
 {
     struct journal *j = r->journal;
-    const int listed = j->io->list(j->io->ctx, j->directory, visit_name, r);
-    if (r->no_memory)
-        return fail_memory(r);
-    if (listed < 0)
-        return fail_io(r, "list", "", listed);
-    if (r->segments.n > 0)
-        qsort(r->segments.all, r->segments.n, sizeof *r->segments.all, by_value);
-    int32_t status = read_heads(r);
+    int32_t status = recover_files(r);
     if (status != SL_OK)
         return status;
     r->oldest_seq = j->head ? j->head->first_seq : 0;
@@ -591,7 +420,7 @@ static int32_t recover_all(struct recovery *r)
         status = walk(r, count_in, false);
     if (status == SL_OK)
         status = drop_entries(r, true);
-    return status;
+    return status == SL_OK && is_power(j) && j->newest ? make_durable(r) : status;
 }
 
 int32_t recover(struct journal *j, sl_error *error)
@@ -599,7 +428,7 @@ int32_t recover(struct journal *j, sl_error *error)
     struct recovery r = {.journal = j, .error = error};
     fault_point("journal.recover.begin");
     r.scan = malloc(sizeof *r.scan);
-    const int32_t status = r.scan ? recover_all(&r) : fail_memory(&r);
+    const int32_t status = r.scan ? recover_all(&r) : recover_fail_memory(&r);
     free(r.scan);
     free(r.segments.all);
     free(r.spares.all);

@@ -225,22 +225,51 @@ void settle_gather(struct journal *j, uint64_t room)
     gather_forgotten(j, limit);
 }
 
+static void move_ranges(struct ranges *from, struct ranges *to)
+{
+    for (size_t i = 0; i < from->n; i++) /* without memory for one, it may come again */
+        (void)ranges_add(to, from->all[i].first, from->all[i].last);
+    ranges_drop(from, from->n);
+}
+
+/* Which entries were written is not kept: all that have ended in part are written again. */
+static void gather_parts_again(struct journal *j)
+{
+    for (struct segment *s = j->head; s; s = s->next)
+        for (struct link *l = s->entries.after; l != &s->entries; l = l->after) {
+            struct journal_entry *e = entry_in_segment(l);
+            if (e->open_mask && !e->forgetful && !e->in_changed.before)
+                list_put(&j->changed, &e->in_changed);
+        }
+}
+
 void settle_gathered(struct journal *j, bool written)
 {
-    if (!written) {
-        for (size_t i = 0; i < j->settling.n; i++)
-            (void)ranges_add(&j->settled, j->settling.all[i].first, j->settling.all[i].last);
-        /* which entries were gathered is not kept: all that have ended in part are written again */
-        for (struct segment *s = j->head; s; s = s->next)
-            for (struct link *l = s->entries.after; l != &s->entries; l = l->after) {
-                struct journal_entry *e = entry_in_segment(l);
-                if (e->open_mask && !e->forgetful && !e->in_changed.before)
-                    list_put(&j->changed, &e->in_changed);
-            }
-    }
+    if (!written)
+        gather_parts_again(j);
+    if (!written || is_power(j))
+        move_ranges(&j->settling, written ? &j->settled_unsynced : &j->settled);
     ranges_drop(&j->settling, j->settling.n);
     notes_forgotten(j, !written);
     j->house.n = 0;
+}
+
+void settle_sync_begins(struct journal *j)
+{
+    move_ranges(&j->settled_unsynced, &j->settled_syncing);
+}
+
+void settle_sync_ended(struct journal *j, bool durable)
+{
+    if (durable) {
+        ranges_drop(&j->settled_syncing, j->settled_syncing.n);
+        return;
+    }
+    move_ranges(&j->settled_syncing, &j->settled);
+    move_ranges(&j->settled_unsynced, &j->settled);
+    gather_parts_again(j);
+    if (settle_is_due(j))
+        log_ask_flush(j);
 }
 
 bool settle_is_due(const struct journal *j)

@@ -55,14 +55,35 @@ void segment_unpin(struct journal *j, struct segment *s)
     segment_rest(j, s);
 }
 
-void space_seal(struct journal *j, bool cut)
+void space_seal(struct journal *j)
 {
     if (!j->active)
         return;
     fault_point("journal.segment.before_seal");
     j->active = false;
-    j->newest->cut = cut;
     fault_point("journal.segment.after_seal");
+}
+
+/* What lies behind its last record goes, and the room with it. Rare, and quick enough to be done with
+ * the mutex held. */
+static void shorten(struct journal *j, struct segment *s)
+{
+    int failed;
+    if (s->end >= s->bytes || !segment_pin(j, s, &failed))
+        return;
+    if (j->io->truncate(j->io->ctx, s->fd, s->end) >= 0) {
+        j->in_use_bytes -= s->bytes - s->end;
+        s->bytes = s->end;
+        s->cut = false;
+    }
+    segment_unpin(j, s);
+}
+
+void space_cut(struct journal *j)
+{
+    space_seal(j);
+    j->newest->cut = true;
+    shorten(j, j->newest);
 }
 
 /* ---- given back ---- */
@@ -109,9 +130,13 @@ static void free_head(struct journal *j)
         j->cursor_at = FORMAT_RECORDS_AT;
         j->cursor_arrived_ns = 0;
     }
-    /* what is being read must stay as it is, and what is full wants its room back */
-    const bool again = s->pins == 0 && s->bytes == j->segment_bytes && j->n_spares < SPARES_MAX &&
-                       j->state != JOURNAL_NO_ROOM;
+    if (!j->head)
+        j->newest = NULL;
+    /* what is being read must stay as it is; a full disk wants its room back, but for what the next
+     * segment can be made of */
+    const uint32_t spares = j->state == JOURNAL_NO_ROOM ? 1 : SPARES_MAX;
+    const bool again =
+        s->pins == 0 && s->bytes == j->segment_bytes && !s->cut && j->n_spares < spares;
     (void)pthread_mutex_unlock(&j->mutex);
     const bool recycled = again && recycle(j, s->id);
     if (!recycled)
@@ -128,9 +153,17 @@ static void free_head(struct journal *j)
         log_set_ok(j);
 }
 
+/* The newest tells the next one's id and sequence number if the process ends now, so it stays, unless
+ * the next one cannot be made without it. */
+static bool may_free(const struct journal *j, const struct segment *s)
+{
+    const bool in_trouble = j->state == JOURNAL_NO_ROOM || j->state == JOURNAL_FAILED;
+    return s->open.records == 0 && s->notes == 0 && (s != j->newest || (in_trouble && !j->active));
+}
+
 void space_free_heads(struct journal *j)
 {
-    while (j->head && j->head != j->newest && j->head->open.records == 0 && j->head->notes == 0)
+    while (j->head && may_free(j, j->head))
         free_head(j);
 }
 
@@ -198,22 +231,6 @@ static int name_file(struct journal *j, int fd, const char *spare, const struct 
     return failed < 0 ? failed : 0;
 }
 
-/* The file of a segment that was ended early keeps no room for what will never be written to it. */
-static void shorten(struct journal *j, struct segment *s)
-{
-    int failed;
-    if (!s->cut || s->end >= s->bytes || !segment_pin(j, s, &failed))
-        return;
-    (void)pthread_mutex_unlock(&j->mutex);
-    failed = j->io->truncate(j->io->ctx, s->fd, s->end);
-    (void)pthread_mutex_lock(&j->mutex);
-    if (failed >= 0) {
-        j->in_use_bytes -= s->bytes - s->end;
-        s->bytes = s->end;
-    }
-    segment_unpin(j, s);
-}
-
 static void join(struct journal *j, struct segment *s)
 {
     struct segment *previous = j->newest;
@@ -223,10 +240,8 @@ static void join(struct journal *j, struct segment *s)
     j->in_use_bytes += s->bytes;
     j->durable_at = s->end;
     j->durable_seq = j->next_seq;
-    if (previous) {
-        shorten(j, previous);
+    if (previous)
         segment_rest(j, previous);
-    }
 }
 
 /* A new segment of so many bytes. */
@@ -282,7 +297,8 @@ static int32_t begin(struct journal *j, uint64_t bytes)
 static int32_t make_room(struct journal *j, uint64_t bytes, enum space_for what)
 {
     const uint64_t kept = what == SPACE_FOR_DATA ? j->segment_bytes : 0;
-    space_free_heads(j);
+    if (j->in_use_bytes + bytes + kept > j->config.max_bytes)
+        space_free_heads(j);
     while (j->in_use_bytes + bytes + kept > j->config.max_bytes) {
         if (what == SPACE_FOR_DATA && j->config.on_full == JOURNAL_DROP_OLDEST &&
             j->head != j->newest && j->head) {
@@ -307,16 +323,21 @@ int32_t space_ensure(struct journal *j, uint64_t bytes, enum space_for what)
     const uint64_t least = FORMAT_RECORDS_AT + bytes + FORMAT_RECORD_BYTES;
     const uint64_t whole =
         least > j->segment_bytes ? (least + 4095) & ~(uint64_t)4095 : j->segment_bytes;
-    while (!j->active || j->newest->bytes - j->newest->end < bytes) {
-        space_seal(j, false);
+    int32_t status = SL_OK;
+    /* a segment that was begun for the log's own records takes no others while it is the last one */
+    if (what == SPACE_FOR_DATA)
+        status = make_room(j, 0, what);
+    while (status == SL_OK && (!j->active || j->newest->bytes - j->newest->end < bytes)) {
+        space_seal(j);
+        if (j->newest && j->newest->cut)
+            shorten(j, j->newest);
+        space_free_heads(j);
         /* what the next segment's head says of this one must be on the disk before */
         if (is_power(j))
             (void)sync_now(j, true);
-        int32_t status = make_room(j, whole, what);
+        status = make_room(j, whole, what);
         if (status == SL_OK && !j->active) /* to make room may have taken a new segment itself */
             status = begin(j, whole);
-        if (status != SL_OK)
-            return status;
     }
-    return SL_OK;
+    return status;
 }

@@ -47,8 +47,8 @@ void sync_heed_failure(struct journal *j)
     read_uncount(j, s, lost->records, lost->items, lost->bytes);
     j->unsynced_unread = (struct tally){0};
     s->end = j->durable_at;
-    (void)j->io->truncate(j->io->ctx, s->fd, s->end);
-    space_seal(j, true);
+    space_cut(j);
+    settle_sync_ended(j, false);
     tell(j, j->unsynced, SL_ERR_UNAVAILABLE);
     j->unsynced = NULL;
 }
@@ -66,6 +66,7 @@ int32_t sync_now(struct journal *j, bool has_turn)
         struct timespec began;
         j->unsynced = NULL;
         j->syncing = true;
+        settle_sync_begins(j);
         (void)pthread_mutex_unlock(&j->mutex);
         (void)clock_gettime(CLOCK_MONOTONIC, &began);
         fault_point("journal.append.before_sync");
@@ -81,6 +82,7 @@ int32_t sync_now(struct journal *j, bool has_turn)
             tally_sub(&j->unsynced_unread, unread.records, unread.items, unread.bytes);
             j->syncs++;
             j->told.synced_ns = took;
+            settle_sync_ended(j, true);
             tell(j, list, SL_OK);
             return SL_OK;
         }

@@ -26,10 +26,11 @@ static ssize_t fixture_pwritev(void *ctx, int fd, const struct iovec *parts, int
 static int fixture_sync(void *ctx, int fd)
 {
     struct journal_fixture *f = ctx;
+    (void)fd;
     f->syncs++;
     if (f->dead || f->fail_sync)
         return f->dead ? -EIO : -f->fail_sync;
-    return journal_io_posix.sync(NULL, fd);
+    return 0; /* nothing here ends the machine */
 }
 
 static int fixture_allocate(void *ctx, int fd, uint64_t bytes)
@@ -94,7 +95,8 @@ static int64_t now(void *ctx)
 void journal_fixture_init(struct journal_fixture *f)
 {
     memset(f, 0, sizeof *f);
-    (void)snprintf(f->directory, sizeof f->directory, "/tmp/sluice-journal-XXXXXX");
+    (void)snprintf(f->directory, sizeof f->directory, "%s/sluice-journal-XXXXXX",
+                   access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     assert_non_null(mkdtemp(f->directory));
     f->io = journal_io_posix;
     f->io.ctx = f;
