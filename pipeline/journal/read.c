@@ -201,14 +201,6 @@ void read_end_damaged(struct journal *j, struct journal_entry *e)
 
 /* ---- the calls ---- */
 
-bool journal_waits(struct journal *j)
-{
-    (void)pthread_mutex_lock(&j->mutex);
-    const bool waits = j->unread.records > 0 || j->put_back.records > 0;
-    (void)pthread_mutex_unlock(&j->mutex);
-    return waits;
-}
-
 int32_t journal_peek(struct journal *j, struct journal_record *record)
 {
     int32_t status = SL_OK;
