@@ -213,13 +213,16 @@ static int32_t check_config(const struct journal_config *config, sl_error *error
     return SL_OK;
 }
 
-/* At least four segments fit, so that there are always some to be freed and one to copy to. */
+/* Files that are used again soon stay in the processor's cache where they are small: a write of 4 MiB
+ * files takes a third of the time of one of 64 MiB. To begin one takes four syncs where power may fail,
+ * so they are larger then. At least four segments fit, so that there are always some to be freed and one to copy to. */
 static uint64_t segment_bytes_of(const struct journal_config *config)
 {
-    enum { LEAST = 32 * 1024, USUAL_LEAST = 1 << 20, USUAL_MOST = 64 << 20 };
+    enum { LEAST = 32 * 1024, USUAL_LEAST = 1 << 20 };
+    const uint64_t usual_most = config->durability == JOURNAL_POWER ? 64 << 20 : 4 << 20;
     const uint64_t wanted = config->segment_bytes
                                 ? config->segment_bytes
-                                : within(config->max_bytes / 8, USUAL_LEAST, USUAL_MOST);
+                                : within(config->max_bytes / 8, USUAL_LEAST, usual_most);
     return within(wanted, LEAST, config->max_bytes / 4) & ~(uint64_t)4095;
 }
 

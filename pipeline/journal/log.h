@@ -68,7 +68,7 @@ struct journal_config {
     const char *directory; /* made, mode 0700, where it is missing; its parent must be there */
     const char *stream;    /* what is in it, such as "in traces/in"; refused where it differs */
     const struct journal_io *io; /* journal_io_posix, or a test's */
-    uint64_t segment_bytes;      /* 0: max_bytes / 8, within 1 MiB and 64 MiB */
+    uint64_t segment_bytes;      /* 0: max_bytes / 8, from 1 MiB to 4 (POWER: 64) */
     uint64_t max_bytes;          /* of all segments in use; at least 4 of them are */
     int64_t max_age_ns;          /* 0: records do not grow too old */
     enum journal_durability durability;

@@ -288,7 +288,7 @@ static int32_t begin(struct journal *j, uint64_t bytes)
     s->bytes = bytes;
     s->end = FORMAT_RECORDS_AT;
     join(j, s);
-    if (j->state != JOURNAL_OK)
+    if (j->state == JOURNAL_NO_ROOM || j->state == JOURNAL_FAILED)
         log_set_ok(j);
     return SL_OK;
 }
