@@ -20,7 +20,7 @@ class KillCase(EndToEnd):
         text = f"{account}; SLUICE_SEED={SEED}"
         self.assertGreater(account.acknowledged, 0, text)
         self.assertLessEqual(account.lost, lost, text)
-        self.assertEqual((account.invented, account.spoilt), (0, 0), text)
+        self.assertEqual((account.invented, account.spoilt, account.contradicted), (0, 0, 0), text)
 
     def subdirectory(self, name):
         made = self.directory / name

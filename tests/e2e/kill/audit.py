@@ -57,27 +57,56 @@ class Account:
     first_lost: list
     invented: int
     spoilt: int
+    contradicted: int  # spans that were to be dropped and came, and decisions that were made differently again
 
     def __str__(self):
         lost = f" (the first: {self.first_lost})" if self.lost else ""
         return (f"{self.acknowledged} acknowledged, {self.delivered} delivered, {self.again} again, "
-                f"{self.lost} lost{lost}, {self.invented} invented, {self.spoilt} spoilt")
+                f"{self.lost} lost{lost}, {self.invented} invented, {self.spoilt} spoilt, {self.contradicted} contradicted")
 
 
-def account(sender, destination):
+class Decisions:
+    """Of the processor that drops groups of spans (sample.c). A loss is none where it has decided so."""
+    GROUP, DROP = 64, 2
+    _COUNT = struct.Struct("=Q")
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+
+    def close(self):
+        self._map.close()
+
+    @property
+    def contradictions(self):
+        return self._COUNT.unpack_from(self._map)[0]
+
+    def dropped(self, end):
+        """The spans below `end` that it has decided to drop."""
+        groups = self._map[self._COUNT.size:self._COUNT.size + end // self.GROUP + 1]
+        wanted = (b"\1" if group == self.DROP else b"\0" for group in groups)
+        return int.from_bytes(b"".join(one * self.GROUP for one in wanted)[:end], "little")
+
+
+def account(sender, destination, decisions=None):
     issued = sender.issued
     told, seen = sender.spans(0, issued), destination.spans(0, issued)
-    acknowledged, arrived = _those(told, lambda b: b == ACKNOWLEDGED), _those(seen, lambda b: b > 0)
-    lost = acknowledged & ~arrived
+    acknowledged, arrived = _those(told, lambda b: b == ACKNOWLEDGED), _those(seen, bool)
+    dropped = decisions.dropped(issued) if decisions else 0
+    lost = acknowledged & ~arrived & ~dropped
     deliveries = destination.delivered if COUNT_MAX in seen else sum(seen)
     beyond = max(0, destination.delivered - deliveries)  # with numbers that nobody has had
     return Account(acknowledged=acknowledged.bit_count(), delivered=arrived.bit_count(),
                    again=deliveries - arrived.bit_count(), lost=lost.bit_count(),
                    first_lost=_first(lost), spoilt=destination.spoilt,
-                   invented=(arrived & ~_those(told, bool)).bit_count() + beyond)
+                   invented=(arrived & ~_those(told, bool)).bit_count() + beyond,
+                   contradicted=(arrived & dropped).bit_count() + (decisions.contradictions if decisions else 0))
 
 
-def newest(sender, since):
-    """An acknowledged span with this number or a higher one; None: there is none yet."""
-    found = sender.spans(since, sender.issued).find(ACKNOWLEDGED)
-    return None if found < 0 else since + found
+def passes(sender, destinations, since):
+    """Was a span with this number or a higher one acknowledged, and delivered everywhere?"""
+    issued = sender.issued
+    found = _those(sender.spans(since, issued), lambda b: b == ACKNOWLEDGED)
+    for destination in destinations:
+        found &= _those(destination.spans(since, issued), bool)
+    return found != 0

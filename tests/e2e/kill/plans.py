@@ -17,6 +17,9 @@ PLANS = [
     Plan("held", hold="200ms"),
     Plan("held, and it flaps", ("flap",), hold="50ms", batch=True, protocol="grpc"),
     Plan("held, two, one is down", ("up", "down"), hold="100ms", durability="power"),
+    Plan("some are dropped", samples=True),
+    Plan("some are dropped, two, power", ("flap", "up"), durability="power", samples=True, batch=True),
+    Plan("some are dropped, and it reloads", ("flap",), samples=True, batch=True, reloads=True),
     Plan("reloads", ("up",), batch=True, reloads=True),
     Plan("reloads, and it flaps", ("flap", "up"), batch=True, reloads=True, hold="20ms"),
 ]

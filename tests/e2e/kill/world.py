@@ -20,14 +20,16 @@ SHUTDOWN_SECONDS = 1
 class Plan:
     """What runs. `destinations`: what each is like while Sluice is being killed; `durability`: None, or
     that of the journal; `rate`: spans a second, 0: as fast as answers come; `hold`: how long a processor
-    holds what comes; `reloads`: the config changes all the time; `how`: ways to be killed; `queue`: keys
+    holds what comes; `samples`: a processor drops some, and must not change its mind; `reloads`: the config changes all the time; `how`: ways to be killed; `queue`: keys
     of sending_queue."""
 
     def __init__(self, name, destinations=("up",), durability="process", protocol="http", rate=20000,
-                 hold=None, batch=False, reloads=False, how=HOW, queue=None, max_bytes=256 << 20):
+                 hold=None, batch=False, reloads=False, how=HOW, queue=None, max_bytes=256 << 20,
+                 samples=False):
         self.name, self.destinations, self.durability = name, destinations, durability
         self.protocol, self.rate, self.hold, self.batch = protocol, rate, hold, batch
-        self.reloads, self.how, self.queue, self.max_bytes = reloads, how, queue, max_bytes
+        self.reloads, self.how, self.queue = reloads, how, queue
+        self.max_bytes, self.samples = max_bytes, samples
 
     @property
     def again(self):
@@ -112,6 +114,10 @@ class World:
     def journal(self):
         return self.directory / "journal"
 
+    @property
+    def _decisions(self):
+        return self.directory / "decisions"
+
     def config(self):
         """Another one each time, where the plan is to reload it."""
         plan = self.plan
@@ -122,6 +128,8 @@ class World:
         processors = {}
         if plan.hold:
             processors["test_hold"] = {"hold": plan.hold, "most": 4096}
+        if plan.samples:
+            processors["kill_sample"] = {"hold": "50ms", "decisions": str(self._decisions)}
         if plan.batch:
             processors["batch"] = {"timeout": "20ms", "send_batch_size": 64 + self._version % 2}
         pipeline["processors"] = list(processors)
@@ -148,7 +156,8 @@ class World:
         own = self.directory / "plugins"
         if not own.exists():
             own.mkdir()
-            shutil.copy(BUILD / "tests/plugins/test_hold.so", own)
+            for name in ("test_hold.so", "kill_sample.so"):
+                shutil.copy(BUILD / "tests/plugins" / name, own)
         return ["--plugins", str(BUILD / "plugins"), "--plugins", str(own)]
 
     # ---- its lives and deaths ----
@@ -235,12 +244,16 @@ class World:
     def fresh_span_passes(self):
         """What is sent now is acknowledged, and arrives everywhere."""
         since = self.sender.issued
-        number = wait_until(lambda: audit.newest(self.sender, since), "a fresh span's acknowledgement", 30)
-        wait_until(lambda: all(d.spans(number, number + 1) != b"\0" for d in self.destinations),
-                   lambda: f"fresh span {number} to arrive\n{self.sluice.log()[-3000:]}", 30)
+        wait_until(lambda: audit.passes(self.sender, self.destinations, since),
+                   lambda: f"a fresh span to arrive\n{self.sluice.log()[-3000:]}", 30)
 
     def accounts(self):
-        return [audit.account(self.sender, d) for d in self.destinations]
+        decisions = audit.Decisions(self._decisions) if self.plan.samples else None
+        try:
+            return [audit.account(self.sender, d, decisions) for d in self.destinations]
+        finally:
+            if decisions:
+                decisions.close()
 
     def settle(self):
         """Nothing is broken any more: all that is inside leaves. Returns an account for each
