@@ -86,3 +86,12 @@ function(sluice_unit_test name)
         add_dependencies(concurrent_tests test_${name})
     endif()
 endfunction()
+
+# The same for a test in which allocations fail (tests/support/failing_memory.h).
+function(sluice_memory_test name)
+    cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
+    sluice_unit_test(${name} LIBS ${A_LIBS}
+        SOURCES ${A_SOURCES} ${PROJECT_SOURCE_DIR}/tests/support/failing_memory.c)
+    target_link_options(test_${name} PRIVATE
+        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
+endfunction()

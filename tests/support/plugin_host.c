@@ -73,7 +73,8 @@ static int32_t payload_view(const sl_host *h, const sl_payload *payload, sl_view
         if (status != SL_OK)
             return status;
         p->view_memory = malloc(plan.bytes ? plan.bytes : 1);
-        check(p->view_memory != NULL, "memory");
+        if (!p->view_memory)
+            return SL_ERR_NOMEM;
         status = otlp_view_build(&plan, p->view_memory, &p->view, NULL);
         if (status != SL_OK)
             return status;
