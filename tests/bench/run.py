@@ -477,29 +477,46 @@ def file_out(context, form, compression=None):
                               for key in runs[0]}, "runs": flat([{str(i): r for i, r in enumerate(runs)}])}
 
 
+def started(context, command, ports):
+    """Starts a program and waits for its first good answers; the times by kind."""
+    command = [os.path.abspath(command[0]), *command[1:]]
+    probe = [f"{context.build}/bench_startup"]
+    for kind, port in ports.items():
+        probe += [f"--{kind}", f"127.0.0.1:{port}"]
+    done = subprocess.run([*probe, "--", *command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BenchError(done.stderr.strip())
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def startup(context, kinds):
-    """From exec to the first good answer of each server, nop exporter."""
+    """From exec to the first good answer of each server, nop exporter; with gRPC in turns with the
+    bare gRPC relay, which loads the same libraries."""
+    need_sut(context)
     runs = []
-    for _ in range(max(context.runs, 11)):
-        ports = {kind: free_port() for kind in kinds}
-        if context.sut:
-            command = collector_command(context, templates.config(None, ports, None))
-        elif kinds == ["http"]: # stand-ins: destinations answer by themselves
-            command = [f"{context.build}/bench_sink_http", "--listen", f"127.0.0.1:{ports['http']}"]
-        else:
-            raise BenchError("this case needs a collector (--sut)")
-        command[0] = os.path.abspath(command[0])
-        probe = [f"{context.build}/bench_startup"]
-        for kind, port in ports.items():
-            probe += [f"--{kind}", f"127.0.0.1:{port}"]
-        done = subprocess.run([*probe, "--", *command], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise BenchError(done.stderr.strip())
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    sink = Sink("grpc", context.build, context.folder) if "grpc" in kinds else None
+    try:
+        for _ in range(max(context.runs, 11)):
+            ports = {kind: free_port() for kind in kinds}
+            run = started(context, collector_command(
+                context, templates.config(None, ports, None)), ports)
+            if sink:
+                port = free_port()
+                relay = started(context, [f"{context.build}/bench_relay_grpc",
+                                          "--listen", f"127.0.0.1:{port}",
+                                          "--upstream", f"127.0.0.1:{sink.port}"], {"grpc": port})
+                run |= {f"relay_{key}": relay[key] for key in ("grpc_connected_ms", "grpc_ms")}
+                run["ratio"] = run["grpc_ms"] / relay["grpc_ms"]
+            runs.append(run)
+    finally:
+        if sink:
+            sink.stop()
     keys = [key for key in runs[0] if key.endswith("_ms")]
     # other work on the machine only ever adds, so the least is worth knowing too
     return {**{key: statistics.median(r[key] for r in runs) for key in keys},
-            **{f"{key}_least": min(r[key] for r in runs) for key in keys}, "runs": runs}
+            **{f"{key}_least": min(r[key] for r in runs) for key in keys},
+            **({"ratio": round(statistics.median(r["ratio"] for r in runs), 3)} if sink else {}),
+            "runs": runs}
 
 
 # ---- TLS ------------------------------------------------------------------------------------
