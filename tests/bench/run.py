@@ -6,7 +6,6 @@ several runs; each run starts fresh processes, and the systems that are compared
 """
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
@@ -19,102 +18,10 @@ import tempfile
 import threading
 import time
 
+import journal_cases
 import templates
 from measure import BenchError, Process, Sink, cpu_ns, free_port, memory_kib, send
-
-
-@dataclasses.dataclass
-class Data:
-    path: str
-    signal: str
-    items: int  # in each request
-
-
-@dataclasses.dataclass
-class Context:
-    build: str
-    sut: str | None  # None: the relay stands in for it
-    runs: int
-    scale: float
-    pin: bool
-    folder: str
-    data_folder: str
-    budget_mib: int
-
-    def data(self, signal, items):
-        path = os.path.join(self.data_folder, f"{signal}-{items}.otlp")
-        if not os.path.exists(path):
-            make_data(self, path, signal, items)
-        return Data(path, signal, items)
-
-    def cpus(self, pinned):
-        """Processors for the measured process and for all others."""
-        every = sorted(os.sched_getaffinity(0))
-        if not (self.pin and pinned) or len(every) < 2:
-            return None, None
-        return {every[-1]}, set(every[:-1])
-
-
-def make_data(context, path, signal, items):
-    """Has the collector's own generator write requests of `items` items each."""
-    helper = os.path.join(context.build, "sluice-generate")
-    generator = [helper] if os.access(helper, os.X_OK) else [context.sut, "generate"]
-    if not generator[0]:
-        raise BenchError(f"{path} is missing, and there is no {helper} to make it")
-    os.makedirs(context.data_folder, exist_ok=True)
-    command = templates.generate_command(generator, path, signal, items)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(command)}: {done.stderr.strip()}")
-
-
-# ---- systems under test ---------------------------------------------------------------------
-
-
-class Relay:
-    """The bare relay for the transport: the floor."""
-
-    keeps_bytes = True
-
-    def __init__(self, kind, tuned=False):
-        self.kind = kind
-        self.name = "relay-tuned" if tuned else "relay"
-        self.tuned = tuned
-
-    def start(self, context, sink_port, cpus):
-        port = free_port()
-        program = "bench_relay_grpc" if self.kind == "grpc" else "bench_relay_copy"
-        command = [f"{context.build}/{program}", "--listen", f"127.0.0.1:{port}",
-                   "--upstream", f"127.0.0.1:{sink_port}"]
-        process = Process(command + (["--tuned"] if self.tuned else []), context.folder, cpus)
-        process.wait_port(port)
-        return process, port
-
-
-class Collector:
-    """`sluice run` with a configuration made from a template."""
-
-    def __init__(self, kind, name="sluice", **template):
-        self.kind = kind
-        self.name = name
-        self.keeps_bytes = "processor" not in template
-        self.template = template
-
-    def start(self, context, sink_port, cpus):
-        if not context.sut: # the relay stands in, so that the runner itself can be tried
-            return Relay(self.kind).start(context, sink_port, cpus)
-        ports = {self.kind: free_port()}
-        config = templates.config(self.kind, ports, sink_port, **self.template)
-        process = Process(collector_command(context, config), context.folder, cpus)
-        process.wait_port(ports[self.kind])
-        return process, ports[self.kind]
-
-
-def collector_command(context, config):
-    file = os.path.join(context.folder, "sluice.yaml")
-    with open(file, "w", encoding="utf-8") as f:
-        f.write(config)
-    return [context.sut, "run", "--config", file]
+from systems import Collector, Context, Relay, collector_command
 
 
 # ---- one run --------------------------------------------------------------------------------
@@ -269,6 +176,12 @@ def transform(context, kind, processor):
     return {"spans": 1000, "added_ns_per_item": round(added, 1), **costs(rounds, changed.name),
             "without_ns_per_item": round(median(rounds, "sluice", "cpu_ns_per_item"), 1),
             "runs": flat(rounds)}
+
+
+def journal_cost(context, kind, durability, items):
+    need_sut(context)
+    return journal_cases.cost(context, kind, durability, items, requests_for(context, items),
+                              run_in_turns, median)
 
 
 def lanes(context, kind):
@@ -621,6 +534,10 @@ CASES = {
     "overload-http": lambda c: overload(c, "http"),
     "startup-http": lambda c: startup(c, ["http"]),
     "startup-both": lambda c: startup(c, ["http", "grpc"]),
+    **{f"journal-{kind}-{items}": (lambda c, k=kind, n=items: journal_cost(c, k, "process", n))
+       for kind in ("http", "grpc") for items in (1000, 20)},
+    "journal-power-http": lambda c: journal_cost(c, "http", "power", 1000),
+    "journal-outage-http": lambda c: journal_cases.outage(c, "http", max(int(2048 * c.scale), 64)),
     "floors": floors,
     **{f"tls-{kind}-{items}": (lambda c, k=kind, n=items: tls_cost(c, k, n))
        for kind in ("http", "grpc") for items in (1000, 20)},
@@ -659,6 +576,8 @@ def main():
     parser.add_argument("--no-pin", action="store_true",
                         help="leave all processes to the scheduler")
     parser.add_argument("--budget-mib", type=int, default=256, help="of the overload cases")
+    parser.add_argument("--journal", metavar="DIR",
+                        help="where the journal cases keep theirs; default: the temporary folder")
     options = parser.parse_args()
     if options.list:
         print("\n".join(CASES))
@@ -673,7 +592,7 @@ def main():
         context = Context(build=options.build, sut=None if sut == "relay" else os.path.abspath(sut),
                           runs=options.runs, scale=options.scale, pin=not options.no_pin,
                           folder=folder, data_folder=options.data or f"{options.build}/bench-data",
-                          budget_mib=options.budget_mib)
+                          budget_mib=options.budget_mib, journal_folder=options.journal)
         for name in select(options.cases) if options.cases else CASES:
             try:
                 result = CASES[name](context)

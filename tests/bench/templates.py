@@ -53,8 +53,9 @@ PROCESSORS = {
 
 
 def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_size=0, lanes=0,
-           budget_mib=0, processor=None, tls=None):
-    """OTLP in on `ports` ({"grpc": port, "http": port}), out by `kind` (None: nop)."""
+           budget_mib=0, processor=None, tls=None, journal=None):
+    """OTLP in on `ports` ({"grpc": port, "http": port}), out by `kind` (None: nop). `journal`: its
+    directory, durability and max_bytes."""
     name, exporters = exporter(kind, sink_port, wait_for_result)
     lines = receiver(ports, tls) + exporters
     processors = []
@@ -65,7 +66,10 @@ def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_
     if processor:
         processors = [PROCESSORS[processor][0].strip(" :")]
         lines += ["processors:", *PROCESSORS[processor]]
-    lines += ["service:"]
+    if journal:
+        lines += ["extensions:", "  file_storage:", f"    directory: {journal[0]}",
+                  "    create_directory: true"]
+    lines += ["service:"] + (["  extensions: [file_storage]"] if journal else [])
     if budget_mib:
         lines += ["  memory:", f"    limit: {budget_mib}MiB"]
     # the collector's own metrics would need a port of their own for each run
@@ -76,6 +80,9 @@ def config(kind, ports, sink_port, signal="traces", wait_for_result=True, batch_
                   f"      processors: [{', '.join(processors)}]", f"      exporters: [{name}]"]
         if lanes:
             lines += [f"      lanes: {lanes}"]
+        if journal:
+            lines += [f"      journal: {{storage: file_storage, durability: {journal[1]}, "
+                      f"max_bytes: {journal[2]}}}"]
     return "\n".join(lines) + "\n"
 
 
