@@ -21,6 +21,10 @@ static uint64_t size_locked(const struct sink *s)
 
 bool sink_is_full(const struct sink *s)
 {
+    /* what is kept on disk anyway need not fill the memory, however much the queue may hold */
+    if (atomic_load_explicit(&s->waits_for_store, memory_order_relaxed) &&
+        s->queued_bytes >= SINK_KEPT_BYTES)
+        return true;
     return size_locked(s) >= s->config.sending_queue.queue_size;
 }
 

@@ -21,6 +21,8 @@ struct attempt {
     sl_send send;
 };
 
+enum { SINK_KEPT_BYTES = 16 << 20 /* that wait in memory of what is kept on disk */ };
+
 /* What a sink does with its stream on disk. */
 enum sink_store {
     STORE_NOTHING,

@@ -3,8 +3,7 @@
  * journal's records end and the exporters beside it are not held up. */
 #include "pipeline/graph/sink_internal.h"
 
-/* What is read from disk ahead, and what may wait in memory before it goes to disk. */
-static const uint64_t read_ahead_bytes = UINT64_C(4) << 20, overflow_bytes = UINT64_C(16) << 20;
+enum { READ_AHEAD_BYTES = 4 << 20 };
 
 int32_t sink_open_store(struct sink *s, const struct stream_options *o, bool all, sl_error *error)
 {
@@ -35,7 +34,7 @@ bool sink_stores_all(const struct sink *s)
 
 bool sink_store_room(const struct sink *s)
 {
-    return s->queued_bytes < read_ahead_bytes &&
+    return s->queued_bytes < READ_AHEAD_BYTES &&
            (s->batch || s->queued_requests < s->max_consumers);
 }
 
@@ -108,11 +107,10 @@ void sink_overflow(struct sink *s)
 /* Is there nothing on disk that should go before what comes now? Then that need not go there. */
 static bool is_direct(struct sink *s)
 {
-    const bool empty = s->overflows && !stream_size(s->stream, SIZER_REQUESTS);
     pthread_mutex_lock(&s->mutex);
-    if (empty)
+    if (s->overflows && !stream_size(s->stream, SIZER_REQUESTS))
         s->overflows = false;
-    const bool direct = !s->overflows && !sink_is_full(s) && s->queued_bytes < overflow_bytes;
+    const bool direct = !s->overflows && !sink_is_full(s);
     pthread_mutex_unlock(&s->mutex);
     return direct;
 }
