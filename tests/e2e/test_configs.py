@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from harness import certs, otlp, zstd
 from harness.case import EndToEnd
 from harness.destination import Reply
-from harness.waiting import endpoint, free_port
+from harness.waiting import endpoint, free_port, wait_until
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SIGNALS = ("traces", "metrics", "logs")
@@ -110,6 +110,22 @@ class Configs(EndToEnd):
         self.assertFalse(answer.retryable)
         self.expect_errors(sluice, "INVALID_ARGUMENT")
         self.check_ledger_and_stop(sluice)
+
+    def test_durable(self):
+        a, b = self.http_destination(), self.http_destination()
+        b.usually = Reply(503)
+        places = {"SLUICE_A": a.endpoint, "SLUICE_B": b.endpoint}
+        sluice = self.shipped("durable.yaml", **places)
+        self.send_each(sluice)
+        wait_until(lambda: all(len(otlp.seqs(s, *a.bodies(s))) == 40 for s in SIGNALS),
+                   lambda: "all to arrive at the one that is there")
+        sluice.kill()
+        b.requests.clear()
+        b.usually = None
+        sluice = self.shipped("durable.yaml", **places)
+        wait_until(lambda: all(set(otlp.seqs(s, *b.bodies(s))) == set(range(20)) for s in SIGNALS),
+                   lambda: "all to arrive at the one that was away")
+        self.finish_empty(sluice)
 
     def check_ledger_and_stop(self, sluice):
         """The log begins at warnings, so that its last line does not tell what was left: the exit code does."""
