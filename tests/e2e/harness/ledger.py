@@ -1,5 +1,7 @@
 """The sum over the whole graph. An item that a receiver offers owes an ending in every exporter that
-it reaches; what ends in a processor ends for all exporters behind it."""
+it reaches; what ends in a processor ends for all exporters behind it.
+
+Where there are journals, deliveries begin and end in them, some more than once: then each journal must add up."""
 
 ITEMS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
 
@@ -31,8 +33,22 @@ class Graph:
         """Items that the receiver handed to its pipelines."""
         return self._ended(page, "receiver", receiver, signal)
 
+    @staticmethod
+    def unbalanced_journals(page):
+        wrong = []
+        for journal in page.values("sluice_journal_unsettled_items", "journal"):
+            came, ended, left = (
+                sum(page.sum(f"sluice_journal_{name}", journal=journal) for name in names)
+                for names in (("appended_items_total", "recovered_items_total"), ("items_total",),
+                              ("unsettled_items",)))
+            if came != ended + left:
+                wrong.append(f"journal {journal}: {came} came in, {ended} ended, {left} are left")
+        return wrong
+
     def unbalanced(self, page):
         """What does not add up, as texts; empty when everything does."""
+        if page.values("sluice_journal_unsettled_items", "journal"):
+            return self.unbalanced_journals(page)
         wrong = []
         for signal, items in ITEMS.items():
             owed = ended = 0

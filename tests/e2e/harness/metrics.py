@@ -30,6 +30,10 @@ class Page:
         total = sum(value for _, value in self.all(name, **labels))
         return int(total) if total == int(total) else total
 
+    def values(self, name, label):
+        """The label's values on the series of this name."""
+        return sorted({l[label] for l, _ in self.all(name) if label in l})
+
     def __str__(self):
         return "\n".join(l for l in self.text.splitlines()
                          if not l.startswith("#") and not l.startswith("otelcol_process_"))
