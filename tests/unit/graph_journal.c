@@ -381,6 +381,86 @@ static void stays_when_the_process_ends(void **state)
     assert_int_equal(fixture_end(&f), 0);
 }
 
+static char *yaml_of(char *yaml, size_t room, const char *exporter, const char *more)
+{
+    (void)snprintf(yaml, room,
+                   "receivers: {test_source: {}}\n"
+                   "exporters: {test_sink: {%s}}\n"
+                   "extensions: {file_storage: {directory: %s, create_directory: true}}\n"
+                   "service: {extensions: [file_storage], pipelines: {traces: {\n"
+                   "  receivers: [test_source], exporters: [test_sink]%s}}}\n",
+                   exporter, directory, more);
+    return yaml;
+}
+
+static void reload(const char *exporter, const char *more)
+{
+    char yaml[2048];
+    char *errors = fixture_reload(&f, yaml_of(yaml, sizeof yaml, exporter, more));
+    if (errors)
+        fail_msg("%s", errors);
+}
+
+static void a_reload_keeps_it(void **state)
+{
+    (void)state;
+    start("", "test_sink: {}", "test_sink", JOURNAL);
+    set_mode("test_sink", TEST_SINK_FAIL);
+    offer_all();
+    reload("timeout: 3s", JOURNAL ", lanes: 2"); /* another exporter, in other lanes */
+    (void)fixture_retire(&f, 0);
+    drained();
+    for (uint32_t i = 0; i < SPANS; i++)
+        assert_int_equal(seen_in("test_sink", i), 1);
+    assert_int_equal(offer(SPANS, 1), SL_OK);
+    drained();
+    assert_int_equal(seen_in("test_sink", SPANS), 1);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
+static void what_a_reload_leaves_waits(void **state)
+{
+    (void)state;
+    start("", "test_sink: {}", "test_sink", JOURNAL);
+    set_mode("test_sink", TEST_SINK_FAIL);
+    offer_all();
+    reload("timeout: 3s", ""); /* the pipeline has no journal any more */
+    (void)fixture_retire(&f, 0);
+    assert_int_equal(offer(SPANS, 1), SL_OK);
+    fixture_until(&f, all_settled, NULL, 0);
+    uint32_t first[SPANS]; /* what was on its way already */
+    for (uint32_t i = 0; i < SPANS; i++)
+        first[i] = seen_in("test_sink", i);
+    assert_int_equal(fixture_end(&f), 0);
+    start("", "test_sink: {}", "test_sink", JOURNAL);
+    drained();
+    for (uint32_t i = 0; i < SPANS; i++)
+        assert_int_equal(first[i] + seen_in("test_sink", i), 1);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
+static void a_reload_brings_one(void **state)
+{
+    (void)state;
+    start("", "test_sink: {}", "test_sink", "");
+    assert_int_equal(offer(0, 1), SL_OK);
+    fixture_until(&f, all_settled, NULL, 0);
+    reload("", JOURNAL);
+    (void)fixture_retire(&f, INT64_C(1000000000));
+    set_mode("test_sink", TEST_SINK_FAIL);
+    for (uint32_t i = 1; i < 100; i++)
+        assert_int_equal(offer(i, 1), SL_OK);
+    fixture_until(&f, all_settled, NULL, 0);
+    assert_int_equal(counts().ended[SL_ABSORBED], 99);
+    crash();
+    (void)fixture_end(&f);
+    start("", "test_sink: {}", "test_sink", JOURNAL);
+    drained();
+    for (uint32_t i = 1; i < 100; i++)
+        assert_int_equal(seen_in("test_sink", i), 1);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
 static void names_what_is_wrong(void **state)
 {
     static const struct {
@@ -424,6 +504,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(drops_the_oldest, setup, teardown),
         cmocka_unit_test_setup_teardown(decides_the_same_again, setup, teardown),
         cmocka_unit_test_setup_teardown(stays_when_the_process_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_keeps_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_reload_leaves_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_brings_one, setup, teardown),
         cmocka_unit_test(names_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
