@@ -22,6 +22,9 @@ struct attempt {
 };
 
 enum { SINK_KEPT_BYTES = 16 << 20 /* that wait in memory of what is kept on disk */ };
+enum {
+    SINK_STALLED_NS = 100000000 /* all attempts go on, and none has been answered for so long */
+};
 
 /* What a sink does with its stream on disk. */
 enum sink_store {
@@ -54,6 +57,7 @@ struct sink {
     _Atomic bool waits_for_store; /* makes lanes wait where it would refuse: see sink_keep */
     struct stream *stream;        /* NULL: STORE_NOTHING */
     enum sink_store store;
+    int64_t busy_since_ns;       /* STORE_OVERFLOW: when the last free attempt began */
     bool overflows;              /* STORE_OVERFLOW: what comes goes to the stream */
     const sl_hear *store_waits;  /* the stream's reader, which waits for room; or NULL */
     _Atomic(struct sink *) heir; /* after a reload: gets all that is not being sent; or NULL */

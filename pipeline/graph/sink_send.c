@@ -264,6 +264,8 @@ static struct attempt *next_attempt(struct sink *s, struct sink_wake *wake)
         return NULL;
     a = s->free;
     s->free = a->next;
+    if (!s->free && s->store == STORE_OVERFLOW)
+        s->busy_since_ns = clock_now(s->component->runtime->clock);
     a->d = d;
     a->n = 0;
     a->backoff_ns = 0;

@@ -104,13 +104,20 @@ void sink_overflow(struct sink *s)
     }
 }
 
-/* Is there nothing on disk that should go before what comes now? Then that need not go there. */
+/* Does the destination keep all attempts waiting? What comes now would wait for long, and with it the
+ * journal's records, which the other exporters would get again after a crash. Mutex held. */
+static bool is_stalled(const struct sink *s)
+{
+    return !s->free && clock_now(s->component->runtime->clock) - s->busy_since_ns > SINK_STALLED_NS;
+}
+
+/* May what comes now go into memory alone? Not behind what is on disk. */
 static bool is_direct(struct sink *s)
 {
     pthread_mutex_lock(&s->mutex);
     if (s->overflows && !stream_size(s->stream, SIZER_REQUESTS))
         s->overflows = false;
-    const bool direct = !s->overflows && !sink_is_full(s);
+    const bool direct = !s->overflows && !sink_is_full(s) && !is_stalled(s);
     pthread_mutex_unlock(&s->mutex);
     return direct;
 }

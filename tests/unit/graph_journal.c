@@ -236,6 +236,12 @@ static bool input_is_settled(void *arg)
     return items <= 2 * EACH;
 }
 
+static bool both_hang(void *arg)
+{
+    (void)arg;
+    return sink_of("test_sink/b")->hanging(self_of(SL_KIND_exporter, "test_sink/b")) == 2;
+}
+
 static void a_dead_exporter_holds_its_own_share(void **state)
 {
     static const char exporters[] =
@@ -253,6 +259,32 @@ static void a_dead_exporter_holds_its_own_share(void **state)
     for (uint32_t i = 0; i < SPANS; i++)
         assert_int_equal(seen_in("test_sink/b", i), 1);
     /* again only what the dead one had in its hands */
+    assert_in_range(items_in("test_sink/a"), 0, 2 * EACH);
+    assert_int_equal(fixture_end(&f), 0);
+}
+
+static void a_hanging_exporter_holds_no_more(void **state)
+{
+    static const char exporters[] =
+        "test_sink/a: {}, test_sink/b: {sending_queue: {num_consumers: 2}}";
+    (void)state;
+    start("", exporters, "test_sink/a, test_sink/b", JOURNAL);
+    set_mode("test_sink/b", TEST_SINK_HANG);
+    assert_int_equal(offer(0, EACH), SL_OK);
+    assert_int_equal(offer(EACH, EACH), SL_OK);
+    fixture_until(&f, both_hang, NULL, 0);
+    clock_advance(f.runtime.clock, 200000000);
+    for (uint32_t i = 2 * EACH; i < SPANS; i += EACH)
+        assert_int_equal(offer(i, EACH), SL_OK);
+    fixture_until(&f, healthy_has_all, NULL, 0);
+    fixture_until(&f, input_is_settled, NULL, 10000000);
+    crash();
+    set_mode("test_sink/b", TEST_SINK_OK);
+    (void)fixture_end(&f);
+    start("", exporters, "test_sink/a, test_sink/b", JOURNAL);
+    drained();
+    for (uint32_t i = 0; i < SPANS; i++)
+        assert_int_equal(seen_in("test_sink/b", i), 1);
     assert_in_range(items_in("test_sink/a"), 0, 2 * EACH);
     assert_int_equal(fixture_end(&f), 0);
 }
@@ -498,6 +530,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_what_is_open_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(holders_are_covered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_exporter_holds_its_own_share, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_hanging_exporter_holds_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(a_queue_on_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_queue_on_disk_refuses_when_full, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_when_full, setup, teardown),
