@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 bool fault_is_armed; /* mutable: a point has nothing but its name, so that it can stand anywhere */
@@ -28,9 +29,12 @@ __attribute__((constructor)) static void read_environment(void)
     fault_is_armed = true;
 }
 
-static void say(const char *text)
+/* With one call, so that no other line gets in between. */
+static void say(const char *name)
 {
-    const ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    const struct iovec parts[] = {
+        {(void *)"fault point ", 12}, {(void *)(uintptr_t)name, strlen(name)}, {(void *)"\n", 1}};
+    const ssize_t n = writev(STDERR_FILENO, parts, 3);
     (void)n; /* nobody is left to be told */
 }
 
@@ -38,9 +42,7 @@ void fault_reached(const char *name)
 {
     if (strcmp(name, fault.name) || atomic_fetch_sub(&fault.left, 1) != 1)
         return;
-    say("fault point ");
     say(name);
-    say("\n");
     for (;;)
         (void)kill(getpid(), SIGKILL);
 }

@@ -67,7 +67,8 @@ class AtFaultPoints(KillCase):
         for i, tour in enumerate(log.TOURS):
             for durability in sorted({tour.durability, "power"}):
                 with self.subTest(tour.points[0], durability=durability):
-                    one = log.Log(self.subdirectory(f"{i}-{durability}"), self.random, durability)
+                    one = log.Log(self.subdirectory(f"{i}-{durability}"), self.random, durability,
+                                  notes=not tour.damaged)
                     for point in tour.points:
                         log.visit(one, tour, point)
                     one.drain()

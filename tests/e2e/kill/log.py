@@ -16,10 +16,10 @@ DAMAGE_BYTES = 4096
 class Log:
     """A journal in a directory, and the processes that have it open one after the other."""
 
-    def __init__(self, directory, random, durability="process"):
+    def __init__(self, directory, random, durability="process", notes=True):
         self.directory, self.random = Path(directory), random
         self.kills = 0
-        self._power = ["--power"] if durability == "power" else []
+        self._options = (["--power"] if durability == "power" else []) + ([] if notes else ["--without-notes"])
 
     @property
     def journal(self):
@@ -29,7 +29,7 @@ class Log:
         paths = [str(self.directory / name) for name in ("journal", "sent", "delivered", "notes")]
         command = [*launcher(), BUILD / "kill_log", "--journal", paths[0], "--sent", paths[1],
                    "--delivered", paths[2], "--notes", paths[3], "--seed", str(self.random.getrandbits(32)),
-                   *self._power, *args]
+                   *self._options, *args]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={"SLUICE_FAULT": fault} if fault else {})
 
@@ -101,7 +101,7 @@ class Tour:
     before: tuple = ()
     nth: int = 20
     ends: bool = False     # it is told to end
-    damaged: bool = False  # the journal is, while nobody has it open
+    damaged: bool = False  # the journal is, while nobody has it open; it may be notes that are
 
 
 TOURS = [

@@ -222,8 +222,9 @@ class World:
 
     def dies_at(self, point, seconds=20.0):
         """It is to reach the fault point that it was started with."""
+        lines = self.sluice.lines
         code = self.buried(seconds)
-        if code != -signal.SIGKILL or f"fault point {point}" not in self.last_words():
+        if code != -signal.SIGKILL or f"fault point {point}" not in [line.text for line in lines]:
             raise AssertionError(f"{point} was not reached; it ended with {code}:\n{self.last_words()}")
 
     # ---- the end ----
