@@ -36,10 +36,11 @@ class Plan:
     def again(self):
         """How many spans a destination may get again after each kill: what was on its way to it; what it
         had got, but that was not written yet, which takes 20 ms; and, where there are several, what waited
-        in memory for another of them, for it counts as delivered when all have it."""
+        in memory for another of them, which it may do for 100 ms. Both times are doubled, for machines
+        that have other things to do."""
         request = 128 if self.batch else 16
-        waiting = 1000 if len(self.destinations) > 1 else 0
-        return (10 + waiting) * request + int(0.05 * (self.rate or 300000))
+        seconds = 0.24 if len(self.destinations) > 1 else 0.04
+        return 10 * request + int(seconds * (self.rate or 300000))
 
 
 class World:
@@ -232,25 +233,13 @@ class World:
     def _is_empty(self, page):
         return page.sum("sluice_held_items") + page.sum("sluice_journal_unsettled_items") == 0
 
-    def _check_counters(self):
+    def _check_counters(self, page):
         """What Sluice says of its last life adds up."""
-        if not self.plan.durability:
-            self.sluice.check_ledger()
-            return
-        def unbalanced(page):
-            wrong = []
-            journals = {labels["journal"] for labels, _ in page.all("sluice_journal_unsettled_items")}
-            for journal in journals:
-                came, ended, left = (sum(page.sum(f"sluice_journal_{n}", journal=journal) for n in names) for names in (
-                    ("appended_items_total", "recovered_items_total"), ("items_total",), ("unsettled_items",)))
-                if came != ended + left:
-                    wrong.append(f"{journal}: {came} came, {ended} ended, {left} are left")
-            accepted = page.sum("otelcol_receiver_accepted_spans")
-            appended = page.sum("sluice_journal_appended_items_total", journal="in traces")
-            if accepted != appended and self.plan.kept_by != "queue":
-                wrong.append(f"{accepted} accepted, {appended} written to the journal")
-            return wrong
-        self.sluice.wait_metrics(lambda page: not unbalanced(page), "the journals to balance")
+        self.sluice.check_ledger()
+        appended = page.all("sluice_journal_appended_items_total", journal="in traces")
+        accepted = page.sum("otelcol_receiver_accepted_spans")
+        if appended and appended[0][1] != accepted:
+            raise AssertionError(f"{accepted} spans were accepted, {appended[0][1]} written to the journal")
 
     def fresh_span_passes(self):
         """What is sent now is acknowledged, and arrives everywhere."""
@@ -275,7 +264,7 @@ class World:
         self.fresh_span_passes()
         self.stop_sender()
         page = self.sluice.wait_metrics(self._is_empty, "all to leave", 60)
-        self._check_counters()
+        self._check_counters(page)
         for i, d in enumerate(self.destinations):
             sent = page.sum("otelcol_exporter_sent_spans", exporter=f"otlp_http/{i}")
             if sent != d.delivered - before[i]:
