@@ -1,0 +1,580 @@
+#include "formats/trace/block_read.h"
+#include "formats/trace/doubles.h"
+
+/* ---- lists ---- */
+
+static bool next(struct block_reader *b, uint64_t most, uint32_t *v)
+{
+    uint64_t number;
+    if (!read_number(&b->values, &number) || number > most) {
+        return false;
+    }
+    *v = (uint32_t)number;
+    return true;
+}
+
+/* The next text of the topology. */
+static bool next_text(struct block_reader *b, sl_bytes *text)
+{
+    uint64_t n;
+    struct text_reader *r = &b->texts;
+    if (!read_number(&b->values, &n) || n > (uint64_t)(r->patterns_end - r->patterns)) {
+        return false;
+    }
+    *text = sl_slice(r->patterns, (size_t)n);
+    r->patterns += n;
+    return true;
+}
+
+/* Is this a message without message field `number`? What stands in a request as it is must be, or
+ * what follows it would be read wrongly. */
+static bool is_message_without(sl_bytes message, uint32_t number)
+{
+    sl_wire w = sl_wire_of(message);
+    while (sl_wire_next(&w)) {
+        if (w.number == number && w.type == SL_BYTES) {
+            return false;
+        }
+    }
+    return w.p == w.end;
+}
+
+/* Do the tokens nest as they should? */
+static bool good_tokens(const struct block_reader *b, const struct read_class *class)
+{
+    uint32_t open = TOKEN_END; /* nothing */
+    for (uint32_t i = 0; i < class->n_tokens; i++) {
+        const uint32_t kind = b->types[class->types[i]].kind;
+        const uint32_t follows =
+            i + 1 < class->n_tokens ? b->types[class->types[i + 1]].kind : TOKEN_END;
+        switch (kind) {
+        case TOKEN_ATTR_ABSENT:
+        case TOKEN_ATTR_NULL:
+        case TOKEN_ATTR_TEXT:
+        case TOKEN_ATTR_BOOL:
+        case TOKEN_ATTR_INT:
+        case TOKEN_ATTR_DOUBLE:
+        case TOKEN_ATTR_BYTES:
+        case TOKEN_ATTR_ANY:
+        case TOKEN_ATTR_OTHER:
+            break;
+        case TOKEN_EVENT_NAME:
+        case TOKEN_EVENT_DROPPED:
+            if (open != TOKEN_EVENT) {
+                return false;
+            }
+            break;
+        case TOKEN_LINK_STATE:
+        case TOKEN_LINK_DROPPED:
+        case TOKEN_LINK_FLAGS:
+            if (open != TOKEN_LINK) {
+                return false;
+            }
+            break;
+        case TOKEN_LINK_LOW:
+            if (i == 0 || b->types[class->types[i - 1]].kind != TOKEN_LINK ||
+                follows != TOKEN_LINK_SPAN) {
+                return false;
+            }
+            break;
+        case TOKEN_LINK_SPAN:
+            if (i == 0 || b->types[class->types[i - 1]].kind != TOKEN_LINK_LOW) {
+                return false;
+            }
+            break;
+        case TOKEN_EVENT:
+        case TOKEN_LINK:
+            if (open != TOKEN_END || (kind == TOKEN_LINK && follows != TOKEN_LINK_LOW)) {
+                return false;
+            }
+            open = kind;
+            break;
+        case TOKEN_END:
+            if (open == TOKEN_END) {
+                return false;
+            }
+            open = TOKEN_END;
+            break;
+        case TOKEN_WHOLE:
+            if (class->n_tokens != 1) {
+                return false;
+            }
+            break;
+        default: /* of the span */
+            if (open != TOKEN_END) {
+                return false;
+            }
+        }
+    }
+    return open == TOKEN_END;
+}
+
+static int32_t read_class(struct block_reader *b, struct read_class *class)
+{
+    uint32_t name, *types;
+    if (b->n_scopes == 0 || !next(b, b->n_scopes - 1, &class->head.scope) ||
+        !next(b, b->n_names, &name) || !next(b, UINT32_MAX, &class->head.kind) ||
+        !next(b, UINT32_MAX, &class->head.status) || !next(b, UINT32_MAX, &class->head.flags) ||
+        !next(b, CLASS_HAS_ALL, &class->head.has) ||
+        !next(b, (uint64_t)(b->values.about_end - b->values.about), &class->n_tokens)) {
+        return SL_ERR_INVALID;
+    }
+    class->head.name = name > 0 ? name - 1 : TRACE_NONE;
+    class->types = types = arena_get(&b->arena, class->n_tokens + 1, sizeof *types);
+    if (!types) {
+        return SL_ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < class->n_tokens; i++) {
+        if (b->n_types == 0 || !next(b, b->n_types - 1, &types[i])) {
+            return SL_ERR_INVALID;
+        }
+    }
+    class->whole = class->n_tokens > 0 && b->types[types[0]].kind == TOKEN_WHOLE;
+    return good_tokens(b, class) ? SL_OK : SL_ERR_INVALID;
+}
+
+int32_t read_lists(struct block_reader *b)
+{
+    /* every entry takes at least one byte */
+    const uint64_t most = (uint64_t)(b->values.about_end - b->values.about);
+    if (!next(b, most, &b->n_resources) || !next(b, most, &b->n_scopes) ||
+        !next(b, most, &b->n_names) || !next(b, most, &b->n_types) ||
+        !next(b, most, &b->n_classes)) {
+        return SL_ERR_INVALID;
+    }
+    b->resources = arena_get(&b->arena, b->n_resources, sizeof *b->resources);
+    b->scopes = arena_get(&b->arena, b->n_scopes, sizeof *b->scopes);
+    b->names = arena_get(&b->arena, b->n_names, sizeof *b->names);
+    b->types = arena_zeroed(&b->arena, b->n_types, sizeof *b->types);
+    b->classes = arena_zeroed(&b->arena, b->n_classes, sizeof *b->classes);
+    if (!b->resources || !b->scopes || !b->names || !b->types || !b->classes) {
+        return SL_ERR_NOMEM;
+    }
+    bool fine = true;
+    for (uint32_t i = 0; fine && i < b->n_resources; i++) {
+        fine = next_text(b, &b->resources[i]) && is_message_without(b->resources[i], 2);
+    }
+    for (uint32_t i = 0; fine && i < b->n_scopes; i++) {
+        fine = b->n_resources > 0 && next(b, b->n_resources - 1, &b->scopes[i].resource) &&
+               next_text(b, &b->scopes[i].head) && is_message_without(b->scopes[i].head, 2);
+    }
+    for (uint32_t i = 0; fine && i < b->n_names; i++) {
+        fine = next_text(b, &b->names[i]);
+    }
+    for (uint32_t i = 0; fine && i < b->n_types; i++) {
+        fine = next(b, TOKEN_KINDS - 1, &b->types[i].kind) && next_text(b, &b->types[i].key);
+    }
+    int32_t status = fine ? SL_OK : SL_ERR_INVALID;
+    for (uint32_t i = 0; status == SL_OK && i < b->n_classes; i++) {
+        status = read_class(b, &b->classes[i]);
+    }
+    return status;
+}
+
+/* ---- shapes ---- */
+
+static int32_t check_shapes(struct block_reader *b, const int64_t *classes, const int64_t *counts,
+                            const int64_t *steps, uint64_t n_children)
+{
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < b->n_shapes; i++) {
+        struct read_shape *shape = &b->shapes[i];
+        const bool forest = classes[i] == b->n_classes;
+        uint64_t spans = !forest;
+        if ((uint64_t)classes[i] > b->n_classes || (uint64_t)counts[i] > n_children - at) {
+            return SL_ERR_INVALID;
+        }
+        shape->class = (uint32_t)classes[i];
+        shape->first = (uint32_t)at;
+        shape->n = (uint32_t)counts[i];
+        for (uint32_t k = 0; k < shape->n; k++, at++) {
+            const uint64_t step = (uint64_t)steps[at];
+            if (step >= i) {
+                return SL_ERR_INVALID;
+            }
+            const uint32_t child = i - 1 - (uint32_t)step;
+            if (b->shapes[child].class == b->n_classes) {
+                return SL_ERR_INVALID;
+            }
+            b->children[at] = child;
+            shape->depth =
+                b->shapes[child].depth > shape->depth ? b->shapes[child].depth : shape->depth;
+            spans += b->shapes[child].spans;
+        }
+        shape->depth++;
+        shape->spans = spans < UINT32_MAX ? (uint32_t)spans : UINT32_MAX;
+    }
+    return SL_OK;
+}
+
+int32_t read_shapes(struct block_reader *b)
+{
+    if (!next(b, b->info.n_spans + (uint64_t)b->info.n_traces, &b->n_shapes)) {
+        return SL_ERR_INVALID;
+    }
+    int64_t *classes = arena_get(&b->scratch, b->n_shapes, sizeof *classes);
+    int64_t *counts = arena_get(&b->scratch, b->n_shapes, sizeof *counts);
+    b->shapes = arena_zeroed(&b->arena, b->n_shapes, sizeof *b->shapes);
+    if (!classes || !counts || !b->shapes) {
+        return SL_ERR_NOMEM;
+    }
+    int32_t status = numbers_read(&b->values, classes, b->n_shapes);
+    status = status == SL_OK ? numbers_read(&b->values, counts, b->n_shapes) : status;
+    uint64_t n_children = 0;
+    for (uint32_t i = 0; status == SL_OK && i < b->n_shapes; i++) {
+        if ((uint64_t)counts[i] > b->info.n_spans + (uint64_t)b->info.n_traces - n_children) {
+            return SL_ERR_INVALID;
+        }
+        n_children += (uint64_t)counts[i];
+    }
+    if (status != SL_OK || n_children > UINT32_MAX) {
+        return status == SL_OK ? SL_ERR_INVALID : status;
+    }
+    int64_t *steps = arena_get(&b->scratch, n_children, sizeof *steps);
+    int64_t *of_trace = arena_get(&b->scratch, b->info.n_traces, sizeof *of_trace);
+    b->children = arena_get(&b->arena, n_children, sizeof *b->children);
+    b->shape_of = arena_get(&b->arena, b->info.n_traces, sizeof *b->shape_of);
+    if (!steps || !of_trace || !b->children || !b->shape_of) {
+        return SL_ERR_NOMEM;
+    }
+    status = numbers_read(&b->values, steps, (uint32_t)n_children);
+    status = status == SL_OK ? check_shapes(b, classes, counts, steps, n_children) : status;
+    status = status == SL_OK ? numbers_read(&b->values, of_trace, b->info.n_traces) : status;
+    uint64_t spans = 0;
+    for (uint32_t i = 0; status == SL_OK && i < b->info.n_traces; i++) {
+        if ((uint64_t)of_trace[i] >= b->n_shapes) {
+            return SL_ERR_INVALID;
+        }
+        b->shape_of[i] = (uint32_t)of_trace[i];
+        spans += b->shapes[b->shape_of[i]].spans;
+    }
+    return status == SL_OK && spans != b->info.n_spans ? SL_ERR_INVALID : status;
+}
+
+/* ---- places ---- */
+
+int32_t read_ids(struct block_reader *b)
+{
+    const uint32_t n = b->info.n_traces;
+    struct number_reader *ids = &b->values;
+    const struct number_reader values = *ids; /* the streams of another section, for once */
+    ids->about = b->sections.ids_about.p;
+    ids->about_end = ids->about + b->sections.ids_about.n;
+    ids->bits = b->sections.ids.p;
+    ids->bits_end = ids->bits + b->sections.ids.n;
+    b->trace_high = arena_get(&b->arena, n, sizeof *b->trace_high);
+    b->trace_low = arena_get(&b->arena, n, sizeof *b->trace_low);
+    if (!b->trace_high || !b->trace_low) {
+        return SL_ERR_NOMEM;
+    }
+    int32_t status = numbers_read(ids, (int64_t *)b->trace_high, n);
+    status = status == SL_OK ? numbers_read(ids, (int64_t *)b->trace_low, n) : status;
+    b->sections.ids = sl_slice(ids->bits, (size_t)(ids->bits_end - ids->bits));
+    ids->about = values.about;
+    ids->about_end = values.about_end;
+    ids->bits = values.bits;
+    ids->bits_end = values.bits_end;
+    return status;
+}
+
+/* How many spans each class has, without walking the traces: every shape is counted as often as
+ * it occurs. */
+static int32_t count_classes(struct block_reader *b)
+{
+    uint32_t *uses = arena_zeroed(&b->scratch, b->n_shapes, sizeof *uses);
+    if (!uses) {
+        return SL_ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < b->info.n_traces; i++) {
+        uses[b->shape_of[i]]++;
+    }
+    for (uint32_t i = b->n_shapes; i-- > 0;) {
+        const struct read_shape *shape = &b->shapes[i];
+        if (shape->class < b->n_classes) {
+            b->classes[shape->class].n += uses[i];
+        }
+        for (uint32_t k = 0; k < shape->n; k++) {
+            uses[b->children[shape->first + k]] += uses[i];
+        }
+    }
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < b->n_classes; i++) {
+        b->classes[i].first = first;
+        first += b->classes[i].n;
+    }
+    return SL_OK;
+}
+
+static int32_t read_times_of(struct block_reader *b, struct read_times *times, uint32_t n)
+{
+    uint32_t code;
+    if (n == 0) {
+        return SL_OK;
+    }
+    if (!next(b, 63, &code) || (code & 3) >= TIME_UNITS || (code >> 2 & 3) >= START_REFERENCES ||
+        code >> 4 >= END_REFERENCES) {
+        return SL_ERR_INVALID;
+    }
+    times->unit = time_unit(code & 3);
+    times->start = code >> 2 & 3;
+    times->end = code >> 4;
+    times->starts = arena_get(&b->scratch, n, sizeof *times->starts);
+    times->ends = arena_get(&b->scratch, n, sizeof *times->ends);
+    if (!times->starts || !times->ends) {
+        return SL_ERR_NOMEM;
+    }
+    const int32_t status = numbers_read(&b->values, times->starts, n);
+    return status == SL_OK ? numbers_read(&b->values, times->ends, n) : status;
+}
+
+/* The values of small classes lie one class after another. */
+static void share_times(struct block_reader *b, const struct read_times *shared)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < b->n_classes; i++) {
+        struct read_class *class = &b->classes[i];
+        if (class->n < CLASS_SMALL) {
+            class->times = *shared;
+            class->times.at = at;
+            at += class->n;
+        }
+    }
+}
+
+static int32_t read_times(struct block_reader *b, int64_t **trace_starts)
+{
+    struct read_times shared = {0};
+    uint32_t small = 0;
+    *trace_starts = arena_get(&b->scratch, b->info.n_traces, sizeof **trace_starts);
+    int32_t status =
+        *trace_starts ? numbers_read(&b->values, *trace_starts, b->info.n_traces) : SL_ERR_NOMEM;
+    for (uint32_t i = 0; status == SL_OK && i < b->n_classes; i++) {
+        struct read_class *class = &b->classes[i];
+        if (class->n < CLASS_SMALL) {
+            small += class->n;
+        } else {
+            status = read_times_of(b, &class->times, class->n);
+        }
+    }
+    status = status == SL_OK ? read_times_of(b, &shared, small) : status;
+    share_times(b, &shared);
+    return status;
+}
+
+/* A span whose children are being placed. */
+struct frame {
+    uint32_t shape, child; /* child: the next one */
+    uint32_t place;        /* TRACE_NONE: stands for the trace */
+    uint32_t last;         /* child's place */
+};
+
+struct walk {
+    struct block_reader *b;
+    struct frame *frames;
+    uint32_t depth, next, trace;
+    uint64_t trace_start;
+    const uint8_t *remote; /* parents' ids */
+    const uint8_t *remote_end;
+    const uint8_t *ids; /* NULL: derived */
+};
+
+/* An id that a reader makes where the block has none. */
+static uint64_t derived_id(const struct walk *w, uint32_t place, uint32_t first)
+{
+    const struct block_reader *b = w->b;
+    const uint64_t position = place - first;
+    uint64_t h = hash_mix(b->trace_high[w->trace], b->trace_low[w->trace] + position);
+    h = hash_mix(h, position);
+    return h ? h : 1;
+}
+
+static bool place_span(struct walk *w, uint32_t class_index, const struct frame *parent,
+                       uint32_t first)
+{
+    struct block_reader *b = w->b;
+    struct read_class *class = &b->classes[class_index];
+    const uint32_t at = w->next++;
+    struct read_place *place = &b->places[at];
+    const struct span_times trace = {w->trace_start, w->trace_start};
+    const bool root = !parent || parent->place == TRACE_NONE;
+    const struct span_times *above = root ? &trace : &b->places[parent->place].times;
+    const struct span_times *sibling =
+        parent && parent->last != TRACE_NONE ? &b->places[parent->last].times : NULL;
+    struct read_times *times = &class->times;
+    const uint64_t reference = start_reference(times->start, above, sibling);
+    place->times.start = value_to_start(times->starts[times->at], reference, times->unit);
+    place->times.end = value_to_end(times->end, place->times.start, times->ends[times->at], above);
+    times->at++;
+    place->trace = w->trace;
+    place->id = w->ids ? sl_get_fixed64(w->ids + 8 * (size_t)at) : derived_id(w, at, first);
+    place->parent_id = root ? 0 : b->places[parent->place].id;
+    place->has_parent = !root;
+    b->class_of[at] = class_index;
+    if (class->head.has & CLASS_REMOTE_PARENT) {
+        if (!root || w->remote_end - w->remote < 8) {
+            return false;
+        }
+        place->parent_id = sl_get_fixed64(w->remote);
+        w->remote += 8;
+        place->has_parent = true;
+    }
+    return true;
+}
+
+static bool place_trace(struct walk *w)
+{
+    struct block_reader *b = w->b;
+    const uint32_t first = w->next, root = b->shape_of[w->trace];
+    uint32_t depth = 1;
+    w->frames[0] = (struct frame){.shape = root, .place = TRACE_NONE, .last = TRACE_NONE};
+    if (b->shapes[root].class < b->n_classes) {
+        if (!place_span(w, b->shapes[root].class, NULL, first)) {
+            return false;
+        }
+        w->frames[0].place = first;
+    }
+    while (depth > 0) {
+        struct frame *frame = &w->frames[depth - 1];
+        const struct read_shape *shape = &b->shapes[frame->shape];
+        if (frame->child == shape->n) {
+            depth--;
+            continue;
+        }
+        const uint32_t child = b->children[shape->first + frame->child++];
+        if (!place_span(w, b->shapes[child].class, frame, first)) {
+            return false;
+        }
+        frame->last = w->next - 1;
+        if (b->shapes[child].n > 0) {
+            w->frames[depth++] =
+                (struct frame){.shape = child, .place = frame->last, .last = TRACE_NONE};
+        }
+    }
+    return true;
+}
+
+/* Where the remote parents' ids end and the spans' begin. */
+static bool find_ids(struct walk *w)
+{
+    const struct block_reader *b = w->b;
+    uint64_t remote = 0;
+    for (uint32_t i = 0; i < b->n_classes; i++) {
+        remote += b->classes[i].head.has & CLASS_REMOTE_PARENT ? b->classes[i].n : 0;
+    }
+    const bool derived = b->info.mode & TRACE_DERIVED_IDS;
+    if (b->sections.ids.n != 8 * (remote + (derived ? 0 : b->info.n_spans))) {
+        return false;
+    }
+    w->remote = b->sections.ids.p;
+    w->remote_end = w->remote + 8 * remote;
+    w->ids = derived ? NULL : w->remote_end;
+    return true;
+}
+
+int32_t read_places(struct block_reader *b)
+{
+    int64_t *trace_starts;
+    struct walk w = {.b = b};
+    int32_t status = count_classes(b);
+    status = status == SL_OK ? read_times(b, &trace_starts) : status;
+    if (status != SL_OK || !find_ids(&w)) {
+        return status == SL_OK ? SL_ERR_INVALID : status;
+    }
+    for (uint32_t i = 0; i < b->n_shapes; i++) {
+        w.depth = b->shapes[i].depth > w.depth ? b->shapes[i].depth : w.depth;
+    }
+    const uint32_t n = b->info.n_spans;
+    w.frames = arena_get(&b->scratch, (uint64_t)w.depth + 1, sizeof *w.frames);
+    b->places = arena_get(&b->arena, n, sizeof *b->places);
+    b->class_of = arena_get(&b->arena, n, sizeof *b->class_of);
+    b->by_class = arena_get(&b->arena, n, sizeof *b->by_class);
+    if (!w.frames || !b->places || !b->class_of || !b->by_class) {
+        return SL_ERR_NOMEM;
+    }
+    for (w.trace = 0; w.trace < b->info.n_traces; w.trace++) {
+        w.trace_start += (uint64_t)trace_starts[w.trace];
+        if (!place_trace(&w)) {
+            return SL_ERR_INVALID;
+        }
+    }
+    uint32_t *next_of = arena_get(&b->scratch, b->n_classes, sizeof *next_of);
+    if (!next_of) {
+        return SL_ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < b->n_classes; i++) {
+        next_of[i] = b->classes[i].first;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        b->by_class[next_of[b->class_of[i]]++] = i;
+    }
+    return SL_OK;
+}
+
+/* ---- dictionaries, and the columns of small classes ---- */
+
+bool good_texts(const struct read_type *type, const sl_bytes *texts, uint32_t n)
+{
+    const bool raw = type->kind == TOKEN_REST || type->kind == TOKEN_WHOLE;
+    for (uint32_t i = 0; raw && i < n; i++) {
+        if (!is_message_without(texts[i], 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int32_t read_small(struct block_reader *b, struct read_type *type)
+{
+    const uint32_t n = type->n_small;
+    if (n == 0) {
+        return SL_OK;
+    }
+    if (column_of(type->kind) == COLUMN_TEXT && type->n == 0) {
+        type->small_texts = arena_get(&b->arena, n, sizeof *type->small_texts);
+        const int32_t status =
+            type->small_texts ? texts_read(&b->texts, type->small_texts, n) : SL_ERR_NOMEM;
+        return status == SL_OK && !good_texts(type, type->small_texts, n) ? SL_ERR_INVALID : status;
+    }
+    type->small = arena_get(&b->arena, n, sizeof *type->small);
+    return !type->small                      ? SL_ERR_NOMEM
+           : type->kind == TOKEN_ATTR_DOUBLE ? doubles_read(&b->values, type->small, n)
+                                             : numbers_read(&b->values, type->small, n);
+}
+
+int32_t read_dictionaries(struct block_reader *b)
+{
+    for (uint32_t i = 0; i < b->n_types; i++) {
+        struct read_type *type = &b->types[i];
+        if (column_of(type->kind) != COLUMN_TEXT) {
+            continue;
+        }
+        if (!next(b, UINT32_MAX - 1, &type->n)) {
+            return SL_ERR_INVALID;
+        }
+        type->texts = arena_get(&b->arena, type->n, sizeof *type->texts);
+        const int32_t status =
+            type->texts ? texts_read(&b->texts, type->texts, type->n) : SL_ERR_NOMEM;
+        arena_reset(&b->scratch);
+        if (status != SL_OK || !good_texts(type, type->texts, type->n)) {
+            return status != SL_OK ? status : SL_ERR_INVALID;
+        }
+    }
+    for (uint32_t i = 0; i < b->n_classes; i++) {
+        const struct read_class *class = &b->classes[i];
+        for (uint32_t k = 0; class->n < CLASS_SMALL && k < class->n_tokens; k++) {
+            struct read_type *type = &b->types[class->types[k]];
+            if (column_of(type->kind) != COLUMN_NONE &&
+                __builtin_add_overflow(type->n_small, class->n, &type->n_small)) {
+                return SL_ERR_INVALID;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < b->n_types; i++) {
+        const int32_t status = read_small(b, &b->types[i]);
+        arena_reset(&b->scratch);
+        if (status != SL_OK) {
+            return status;
+        }
+    }
+    return SL_OK;
+}

@@ -1,0 +1,90 @@
+/* A block that is being decoded: what its topology says, and where its spans are. Internal. */
+#ifndef SLUICE_FORMATS_TRACE_BLOCK_READ_H
+#define SLUICE_FORMATS_TRACE_BLOCK_READ_H
+#include "formats/trace/container.h"
+#include "formats/trace/texts.h"
+#include "formats/trace/times.h"
+#include "formats/trace/token.h"
+
+struct read_scope {
+    uint32_t resource;
+    sl_bytes head;
+};
+
+struct read_type {
+    uint32_t kind;
+    sl_bytes key;
+    uint32_t n; /* texts; 0 where the columns have them, or where there are none */
+    sl_bytes *texts;
+    /* the column of all small classes, and how much of it has been used */
+    uint32_t n_small, at_small;
+    int64_t *small;
+    sl_bytes *small_texts; /* where n is 0 */
+};
+
+/* Start and end values of the spans of a class, or of all small ones. */
+struct read_times {
+    uint64_t unit;
+    uint32_t start, end; /* references */
+    int64_t *starts, *ends;
+    uint32_t at; /* the next span's */
+};
+
+struct read_class {
+    struct class_head head;
+    uint32_t n_tokens;
+    const uint32_t *types;
+    uint32_t n;     /* spans */
+    uint32_t first; /* in by_class */
+    struct read_times times;
+    bool whole;
+};
+
+struct read_shape {
+    uint32_t class; /* the number of classes: several roots */
+    uint32_t first, n;
+    uint32_t depth, spans; /* of the subtree; spans UINT32_MAX: that many or more */
+};
+
+struct read_place {
+    struct span_times times;
+    uint64_t id, parent_id; /* their bytes */
+    uint32_t trace;
+    bool has_parent;
+};
+
+struct block_reader {
+    struct trace_block_info info;
+    struct container_sections sections;
+    struct trace_arena arena, scratch;
+    struct number_reader values;
+    struct text_reader texts;
+    sl_bytes *resources, *names;
+    struct read_scope *scopes;
+    struct read_type *types;
+    struct read_class *classes;
+    uint32_t n_resources, n_scopes, n_names, n_types, n_classes;
+    struct read_shape *shapes;
+    uint32_t n_shapes;
+    uint32_t *children;
+    uint32_t *shape_of; /* traces */
+    uint64_t *trace_high, *trace_low;
+    struct read_place *places;
+    uint32_t *class_of, *by_class; /* places */
+    const char *part;              /* what is being read: for errors */
+};
+
+/* Each reads the next part of a block. SL_OK, SL_ERR_INVALID or SL_ERR_NOMEM. */
+int32_t read_lists(struct block_reader *b);
+int32_t read_shapes(struct block_reader *b);
+int32_t read_ids(struct block_reader *b);
+int32_t read_places(struct block_reader *b);
+int32_t read_dictionaries(struct block_reader *b);
+
+/* False: a text that is to stand for fields as they are is no message. */
+bool good_texts(const struct read_type *type, const sl_bytes *texts, uint32_t n);
+
+/* Reads the classes' columns and appends their spans: at most `limit` bytes. */
+int32_t write_spans(struct block_reader *b, uint64_t limit, sl_writer *to);
+
+#endif
