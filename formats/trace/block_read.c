@@ -209,6 +209,7 @@ static int32_t check_shapes(struct block_reader *b, const int64_t *classes, cons
 
 int32_t read_shapes(struct block_reader *b)
 {
+    const uint8_t *const from = b->values.bits;
     if (!next(b, b->info.n_spans + (uint64_t)b->info.n_traces, &b->n_shapes)) {
         return SL_ERR_INVALID;
     }
@@ -248,6 +249,7 @@ int32_t read_shapes(struct block_reader *b)
         b->shape_of[i] = (uint32_t)of_trace[i];
         spans += b->shapes[b->shape_of[i]].spans;
     }
+    b->shape_bytes = (uint64_t)(b->values.bits - from);
     return status == SL_OK && spans != b->info.n_spans ? SL_ERR_INVALID : status;
 }
 
@@ -323,8 +325,13 @@ static int32_t read_times_of(struct block_reader *b, struct read_times *times, u
     if (!times->starts || !times->ends) {
         return SL_ERR_NOMEM;
     }
-    const int32_t status = numbers_read(&b->values, times->starts, n);
-    return status == SL_OK ? numbers_read(&b->values, times->ends, n) : status;
+    const uint8_t *const from = b->values.bits;
+    int32_t status = numbers_read(&b->values, times->starts, n);
+    const uint8_t *const middle = b->values.bits;
+    status = status == SL_OK ? numbers_read(&b->values, times->ends, n) : status;
+    b->start_bytes += (uint64_t)(middle - from);
+    b->end_bytes += (uint64_t)(b->values.bits - middle);
+    return status;
 }
 
 /* The values of small classes lie one class after another. */
@@ -346,8 +353,10 @@ static int32_t read_times(struct block_reader *b, int64_t **trace_starts)
     struct read_times shared = {0};
     uint32_t small = 0;
     *trace_starts = arena_get(&b->scratch, b->info.n_traces, sizeof **trace_starts);
+    const uint8_t *const from = b->values.bits;
     int32_t status =
         *trace_starts ? numbers_read(&b->values, *trace_starts, b->info.n_traces) : SL_ERR_NOMEM;
+    b->start_bytes += (uint64_t)(b->values.bits - from);
     for (uint32_t i = 0; status == SL_OK && i < b->n_classes; i++) {
         struct read_class *class = &b->classes[i];
         if (class->n < CLASS_SMALL) {
@@ -551,10 +560,12 @@ int32_t read_dictionaries(struct block_reader *b)
         if (!next(b, UINT32_MAX - 1, &type->n)) {
             return SL_ERR_INVALID;
         }
+        const uint8_t *const from = b->values.bits;
         type->texts = arena_get(&b->arena, type->n, sizeof *type->texts);
         const int32_t status =
             type->texts ? texts_read(&b->texts, type->texts, type->n) : SL_ERR_NOMEM;
         arena_reset(&b->scratch);
+        type->bytes += (uint64_t)(b->values.bits - from);
         if (status != SL_OK || !good_texts(type, type->texts, type->n)) {
             return status != SL_OK ? status : SL_ERR_INVALID;
         }
@@ -570,8 +581,11 @@ int32_t read_dictionaries(struct block_reader *b)
         }
     }
     for (uint32_t i = 0; i < b->n_types; i++) {
+        const uint8_t *const from = b->values.bits;
         const int32_t status = read_small(b, &b->types[i]);
         arena_reset(&b->scratch);
+        b->types[i].n_values += b->types[i].n_small;
+        b->types[i].bytes += (uint64_t)(b->values.bits - from);
         if (status != SL_OK) {
             return status;
         }

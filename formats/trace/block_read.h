@@ -19,7 +19,8 @@ struct read_type {
     /* the column of all small classes, and how much of it has been used */
     uint32_t n_small, at_small;
     int64_t *small;
-    sl_bytes *small_texts; /* where n is 0 */
+    sl_bytes *small_texts;    /* where n is 0 */
+    uint64_t n_values, bytes; /* in all columns */
 };
 
 /* Start and end values of the spans of a class, or of all small ones. */
@@ -70,9 +71,15 @@ struct block_reader {
     uint32_t *shape_of; /* traces */
     uint64_t *trace_high, *trace_low;
     struct read_place *places;
-    uint32_t *class_of, *by_class; /* places */
-    const char *part;              /* what is being read: for errors */
+    uint32_t *class_of, *by_class;                /* places */
+    void *memory;                                 /* of the topology */
+    const char *part;                             /* what is being read: for errors */
+    uint64_t shape_bytes, start_bytes, end_bytes; /* of their streams */
 };
+
+/* A reader over a whole block; close it even where this fails. */
+int32_t block_open(struct block_reader *b, sl_bytes bytes, uint64_t limit, sl_error *error);
+void block_close(struct block_reader *b);
 
 /* Each reads the next part of a block. SL_OK, SL_ERR_INVALID or SL_ERR_NOMEM. */
 int32_t read_lists(struct block_reader *b);

@@ -43,22 +43,12 @@ struct program {
 
 /* ---- columns ---- */
 
-static int32_t read_column(struct block_reader *b, struct read_class *class, struct read_type *type,
-                           struct step *step)
+/* The column of a class that has one of its own. */
+static int32_t read_own_column(struct block_reader *b, const struct read_class *class,
+                               const struct read_type *type, struct step *step)
 {
     const uint32_t n = class->n;
-    const enum column_kind kind = column_of(type->kind);
-    step->stride = 1;
-    if (kind == COLUMN_NONE || n == 0) {
-        return SL_OK;
-    }
-    if (n < CLASS_SMALL) {
-        step->numbers = type->small ? type->small + type->at_small : NULL;
-        step->texts = type->small_texts ? type->small_texts + type->at_small : type->texts;
-        type->at_small += n;
-        return SL_OK;
-    }
-    if (kind == COLUMN_TEXT && type->n == 0) {
+    if (column_of(type->kind) == COLUMN_TEXT && type->n == 0) {
         sl_bytes *texts = arena_get(&b->scratch, n, sizeof *texts);
         step->texts = texts;
         const int32_t status = texts ? texts_read(&b->texts, texts, n) : SL_ERR_NOMEM;
@@ -73,6 +63,26 @@ static int32_t read_column(struct block_reader *b, struct read_class *class, str
                                ? doubles_read(&b->values, numbers, n)
                                : numbers_read_some(&b->values, numbers, n, &constant);
     step->stride = !constant;
+    return status;
+}
+
+static int32_t read_column(struct block_reader *b, const struct read_class *class,
+                           struct read_type *type, struct step *step)
+{
+    step->stride = 1;
+    if (column_of(type->kind) == COLUMN_NONE || class->n == 0) {
+        return SL_OK;
+    }
+    if (class->n < CLASS_SMALL) {
+        step->numbers = type->small ? type->small + type->at_small : NULL;
+        step->texts = type->small_texts ? type->small_texts + type->at_small : type->texts;
+        type->at_small += class->n;
+        return SL_OK;
+    }
+    const uint8_t *const from = b->values.bits;
+    const int32_t status = read_own_column(b, class, type, step);
+    type->n_values += class->n;
+    type->bytes += (uint64_t)(b->values.bits - from);
     return status;
 }
 

@@ -175,6 +175,11 @@ int32_t trace_block_info(sl_bytes bytes, struct trace_block_info *info, sl_error
     return read_head(bytes, info, &insides, error);
 }
 
+size_t trace_block_head_bytes(sl_bytes block)
+{
+    return (size_t)block.p[6] + CHECKSUM;
+}
+
 static int32_t decompress(sl_bytes stored, uint64_t n, void **memory, sl_error *error)
 {
     ZSTD_DCtx *zstd = ZSTD_createDCtx();

@@ -54,4 +54,20 @@ int32_t trace_block_info(sl_bytes bytes, struct trace_block_info *info, sl_error
  * SL_ERR_TOO_LARGE. SL_ERR_INVALID: the block is damaged; the text says where. */
 int32_t trace_block_decode(sl_bytes bytes, uint64_t limit, sl_writer *to, sl_error *error);
 
+/* What values of one kind take in a block's ids and values; what the topology takes is not told
+ * apart. */
+struct trace_column {
+    const char *what; /* "starts", "int", ... */
+    sl_bytes key;     /* of an attribute; else empty */
+    uint64_t values, bytes;
+};
+typedef void trace_column_sink(void *ctx, const struct trace_column *column);
+
+/* Tells what is in a block, which it decodes for that. Fails as trace_block_decode. */
+int32_t trace_block_columns(sl_bytes bytes, uint64_t limit, trace_column_sink *sink, void *ctx,
+                            sl_error *error);
+
+/* The bytes of the head of a block, whose head trace_block_info has accepted. */
+size_t trace_block_head_bytes(sl_bytes block);
+
 #endif
