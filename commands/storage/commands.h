@@ -13,6 +13,7 @@ enum storage_exit {
 /* argv[0] is the command's name. They return an exit code. */
 int convert_command(int argc, char **argv);
 int inspect_command(int argc, char **argv);
+int query_command(int argc, char **argv);
 
 struct convert_options {
     const char *in, *out;

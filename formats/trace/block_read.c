@@ -519,7 +519,7 @@ int32_t read_places(struct block_reader *b)
     return SL_OK;
 }
 
-/* ---- dictionaries, and the columns of small classes ---- */
+/* ---- dictionaries, and the columns that classes share ---- */
 
 bool good_texts(const struct read_type *type, const sl_bytes *texts, uint32_t n)
 {
@@ -532,22 +532,23 @@ bool good_texts(const struct read_type *type, const sl_bytes *texts, uint32_t n)
     return true;
 }
 
-static int32_t read_small(struct block_reader *b, struct read_type *type)
+static int32_t read_shared(struct block_reader *b, struct read_type *type)
 {
-    const uint32_t n = type->n_small;
+    const uint32_t n = type->n_shared;
     if (n == 0) {
         return SL_OK;
     }
     if (column_of(type->kind) == COLUMN_TEXT && type->n == 0) {
-        type->small_texts = arena_get(&b->arena, n, sizeof *type->small_texts);
+        type->shared_texts = arena_get(&b->arena, n, sizeof *type->shared_texts);
         const int32_t status =
-            type->small_texts ? texts_read(&b->texts, type->small_texts, n) : SL_ERR_NOMEM;
-        return status == SL_OK && !good_texts(type, type->small_texts, n) ? SL_ERR_INVALID : status;
+            type->shared_texts ? texts_read(&b->texts, type->shared_texts, n) : SL_ERR_NOMEM;
+        return status == SL_OK && !good_texts(type, type->shared_texts, n) ? SL_ERR_INVALID
+                                                                           : status;
     }
-    type->small = arena_get(&b->arena, n, sizeof *type->small);
-    return !type->small                      ? SL_ERR_NOMEM
-           : type->kind == TOKEN_ATTR_DOUBLE ? doubles_read(&b->values, type->small, n)
-                                             : numbers_read(&b->values, type->small, n);
+    type->shared = arena_get(&b->arena, n, sizeof *type->shared);
+    return !type->shared                     ? SL_ERR_NOMEM
+           : type->kind == TOKEN_ATTR_DOUBLE ? doubles_read(&b->values, type->shared, n)
+                                             : numbers_read(&b->values, type->shared, n);
 }
 
 int32_t read_dictionaries(struct block_reader *b)
@@ -572,19 +573,19 @@ int32_t read_dictionaries(struct block_reader *b)
     }
     for (uint32_t i = 0; i < b->n_classes; i++) {
         const struct read_class *class = &b->classes[i];
-        for (uint32_t k = 0; class->n < CLASS_SMALL && k < class->n_tokens; k++) {
+        for (uint32_t k = 0; k < class->n_tokens; k++) {
             struct read_type *type = &b->types[class->types[k]];
-            if (column_of(type->kind) != COLUMN_NONE &&
-                __builtin_add_overflow(type->n_small, class->n, &type->n_small)) {
+            if (is_shared(class, type) &&
+                __builtin_add_overflow(type->n_shared, class->n, &type->n_shared)) {
                 return SL_ERR_INVALID;
             }
         }
     }
     for (uint32_t i = 0; i < b->n_types; i++) {
         const uint8_t *const from = b->values.bits;
-        const int32_t status = read_small(b, &b->types[i]);
+        const int32_t status = read_shared(b, &b->types[i]);
         arena_reset(&b->scratch);
-        b->types[i].n_values += b->types[i].n_small;
+        b->types[i].n_values += b->types[i].n_shared;
         b->types[i].bytes += (uint64_t)(b->values.bits - from);
         if (status != SL_OK) {
             return status;

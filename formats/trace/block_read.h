@@ -16,10 +16,10 @@ struct read_type {
     sl_bytes key;
     uint32_t n; /* texts; 0 where the columns have them, or where there are none */
     sl_bytes *texts;
-    /* the column of all small classes, and how much of it has been used */
-    uint32_t n_small, at_small;
-    int64_t *small;
-    sl_bytes *small_texts;    /* where n is 0 */
+    /* the column that classes share, and how much of it has been used */
+    uint32_t n_shared, at_shared;
+    int64_t *shared;
+    sl_bytes *shared_texts;   /* where n is 0 */
     uint64_t n_values, bytes; /* in all columns */
 };
 
@@ -71,6 +71,7 @@ struct block_reader {
     uint32_t *shape_of; /* traces */
     uint64_t *trace_high, *trace_low;
     struct read_place *places;
+    const uint8_t *selected;                      /* of each trace: is it written? NULL: all are */
     uint32_t *class_of, *by_class;                /* places */
     void *memory;                                 /* of the topology */
     const char *part;                             /* what is being read: for errors */
@@ -81,12 +82,26 @@ struct block_reader {
 int32_t block_open(struct block_reader *b, sl_bytes bytes, uint64_t limit, sl_error *error);
 void block_close(struct block_reader *b);
 
+/* Reads parts `first` .. `first` + n - 1 of what is named below, in that order. */
+enum block_part { PART_LISTS, PART_SHAPES, PART_IDS, PART_PLACES, PART_DICTIONARIES, BLOCK_PARTS };
+int32_t read_parts(struct block_reader *b, uint32_t first, uint32_t n);
+
+/* For an error of what they say; returns the status. */
+int32_t block_error(const struct block_reader *b, int32_t status, uint64_t limit, sl_error *error);
+
 /* Each reads the next part of a block. SL_OK, SL_ERR_INVALID or SL_ERR_NOMEM. */
 int32_t read_lists(struct block_reader *b);
 int32_t read_shapes(struct block_reader *b);
 int32_t read_ids(struct block_reader *b);
 int32_t read_places(struct block_reader *b);
 int32_t read_dictionaries(struct block_reader *b);
+
+/* Does a token of this class share its type's column? */
+static inline bool is_shared(const struct read_class *class, const struct read_type *type)
+{
+    const enum column_kind kind = column_of(type->kind);
+    return kind != COLUMN_NONE && (class->n < CLASS_SMALL || (kind == COLUMN_TEXT && type->n == 0));
+}
 
 /* False: a text that is to stand for fields as they are is no message. */
 bool good_texts(const struct read_type *type, const sl_bytes *texts, uint32_t n);

@@ -48,12 +48,6 @@ static int32_t read_own_column(struct block_reader *b, const struct read_class *
                                const struct read_type *type, struct step *step)
 {
     const uint32_t n = class->n;
-    if (column_of(type->kind) == COLUMN_TEXT && type->n == 0) {
-        sl_bytes *texts = arena_get(&b->scratch, n, sizeof *texts);
-        step->texts = texts;
-        const int32_t status = texts ? texts_read(&b->texts, texts, n) : SL_ERR_NOMEM;
-        return status == SL_OK && !good_texts(type, texts, n) ? SL_ERR_INVALID : status;
-    }
     int64_t *numbers = arena_get(&b->scratch, n, sizeof *numbers);
     bool constant = false;
     step->numbers = numbers;
@@ -73,10 +67,10 @@ static int32_t read_column(struct block_reader *b, const struct read_class *clas
     if (column_of(type->kind) == COLUMN_NONE || class->n == 0) {
         return SL_OK;
     }
-    if (class->n < CLASS_SMALL) {
-        step->numbers = type->small ? type->small + type->at_small : NULL;
-        step->texts = type->small_texts ? type->small_texts + type->at_small : type->texts;
-        type->at_small += class->n;
+    if (is_shared(class, type)) {
+        step->numbers = type->shared ? type->shared + type->at_shared : NULL;
+        step->texts = type->shared_texts ? type->shared_texts + type->at_shared : type->texts;
+        type->at_shared += class->n;
         return SL_OK;
     }
     const uint8_t *const from = b->values.bits;
@@ -467,6 +461,9 @@ static int32_t write_class(struct program *p, const struct read_class *class, ui
     struct block_reader *b = p->b;
     for (uint32_t i = 0; i < class->n; i++) {
         const struct read_place *place = &b->places[b->by_class[class->first + i]];
+        if (b->selected && !b->selected[place->trace]) {
+            continue;
+        }
         const size_t span = sl_write_begin_sized(to, SCOPE_SPAN, 200);
         size_t mark = 0;
         if (!class->whole) {
@@ -489,41 +486,71 @@ static int32_t write_class(struct program *p, const struct read_class *class, ui
     return to->failed ? SL_ERR_NOMEM : SL_OK;
 }
 
+/* The messages around the spans that are being written. TRACE_NONE: none is open. */
+struct envelopes {
+    uint32_t resource, scope;
+    size_t record_mark, scope_mark;
+};
+
+static void close_envelopes(struct envelopes *e, bool resource_too, sl_writer *to)
+{
+    if (e->scope != TRACE_NONE) {
+        sl_write_end(to, e->scope_mark);
+        e->scope = TRACE_NONE;
+    }
+    if (resource_too && e->resource != TRACE_NONE) {
+        sl_write_end(to, e->record_mark);
+        e->resource = TRACE_NONE;
+    }
+}
+
+/* Opens what is not open yet of what stands around spans of this scope. */
+static void open_envelopes(struct envelopes *e, const struct block_reader *b, uint32_t scope,
+                           sl_writer *to)
+{
+    const uint32_t resource = b->scopes[scope].resource;
+    if (scope == e->scope) {
+        return;
+    }
+    close_envelopes(e, resource != e->resource, to);
+    const size_t guess = b->selected ? 1 << 14 : 1 << 24;
+    if (e->resource == TRACE_NONE) {
+        e->record_mark = sl_write_begin_sized(to, REQUEST_RECORD, guess);
+        sl_write_raw(to, b->resources[resource]);
+        e->resource = resource;
+    }
+    e->scope_mark = sl_write_begin_sized(to, RECORD_SCOPE, guess);
+    sl_write_raw(to, b->scopes[scope].head);
+    e->scope = scope;
+}
+
+static bool has_selected(const struct block_reader *b, const struct read_class *class)
+{
+    for (uint32_t i = 0; b->selected && i < class->n; i++) {
+        if (b->selected[b->places[b->by_class[class->first + i]].trace]) {
+            return true;
+        }
+    }
+    return !b->selected && class->n > 0;
+}
+
 int32_t write_spans(struct block_reader *b, uint64_t limit, sl_writer *to)
 {
     struct program p = {.b = b, .literals = heap_writer()};
-    b->texts.arena = &b->scratch; /* those of a column go with it */
+    struct envelopes envelopes = {.resource = TRACE_NONE, .scope = TRACE_NONE};
     const uint64_t end = limit < UINT64_MAX - to->used ? to->used + limit : UINT64_MAX;
-    uint32_t resource = TRACE_NONE, scope = TRACE_NONE;
-    size_t record_mark = 0, scope_mark = 0;
     int32_t status = SL_OK;
     for (uint32_t i = 0; status == SL_OK && i < b->n_classes; i++) {
         struct read_class *class = &b->classes[i];
-        const uint32_t class_resource = b->scopes[class->head.scope].resource;
-        if (class->head.scope != scope && scope != TRACE_NONE) {
-            sl_write_end(to, scope_mark);
-        }
-        if (class_resource != resource) {
-            if (resource != TRACE_NONE) {
-                sl_write_end(to, record_mark);
-            }
-            record_mark = sl_write_begin_sized(to, REQUEST_RECORD, 1 << 24);
-            sl_write_raw(to, b->resources[class_resource]);
-            resource = class_resource;
-        }
-        if (class->head.scope != scope) {
-            scope_mark = sl_write_begin_sized(to, RECORD_SCOPE, 1 << 24);
-            sl_write_raw(to, b->scopes[class->head.scope].head);
-            scope = class->head.scope;
+        const bool wanted = has_selected(b, class);
+        if (wanted) {
+            open_envelopes(&envelopes, b, class->head.scope, to);
         }
         status = make_program(&p, class);
-        status = status == SL_OK ? write_class(&p, class, end, to) : status;
+        status = status == SL_OK && wanted ? write_class(&p, class, end, to) : status;
         arena_reset(&b->scratch);
     }
-    if (scope != TRACE_NONE) {
-        sl_write_end(to, scope_mark);
-        sl_write_end(to, record_mark);
-    }
+    close_envelopes(&envelopes, true, to);
     free(p.literals.at);
     return status == SL_OK && to->failed ? SL_ERR_NOMEM : status;
 }

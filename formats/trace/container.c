@@ -196,13 +196,12 @@ static int32_t decompress(sl_bytes stored, uint64_t n, void **memory, sl_error *
                : sl_fail(error, status, "trace block: the topology cannot be decompressed");
 }
 
-int32_t container_read(sl_bytes block, uint64_t limit, struct trace_block_info *info,
-                       struct container_sections *sections, void **memory, sl_error *error)
+/* Finds the sections of a whole block; `which`: a bit for each one whose checksum is to be right. */
+static int32_t find_sections(sl_bytes block, uint32_t which, struct trace_block_info *info,
+                             struct insides *insides, sl_bytes stored[TRACE_SECTIONS],
+                             sl_error *error)
 {
-    struct insides insides;
-    sl_bytes stored[TRACE_SECTIONS];
-    *memory = NULL;
-    int32_t status = read_head(block, info, &insides, error);
+    const int32_t status = read_head(block, info, insides, error);
     if (status != SL_OK) {
         return status;
     }
@@ -211,15 +210,47 @@ int32_t container_read(sl_bytes block, uint64_t limit, struct trace_block_info *
                        "trace block: it has %zu bytes, and its head says %" PRIu64, block.n,
                        info->bytes);
     }
-    const uint8_t *p = block.p + insides.head;
+    const uint8_t *p = block.p + insides->head;
     for (uint32_t i = 0; i < TRACE_SECTIONS; i++) {
         stored[i] = sl_slice(p, (size_t)info->section_bytes[i]);
         p += info->section_bytes[i];
-        if (checksum(stored[i].p, stored[i].n) != sl_get_fixed32(p)) {
+        if ((which & 1u << i) && checksum(stored[i].p, stored[i].n) != sl_get_fixed32(p)) {
             return sl_fail(error, SL_ERR_INVALID, "trace block: the %s at byte %zu are damaged",
                            section_names[i], (size_t)(stored[i].p - block.p));
         }
         p += CHECKSUM;
+    }
+    return SL_OK;
+}
+
+static void find_ids(sl_bytes stored, uint64_t about, struct container_sections *sections)
+{
+    sections->ids_about = sl_slice(stored.p, (size_t)about);
+    sections->ids = sl_slice(stored.p + about, stored.n - (size_t)about);
+}
+
+int32_t container_read_ids(sl_bytes block, struct trace_block_info *info,
+                           struct container_sections *sections, sl_error *error)
+{
+    struct insides insides;
+    sl_bytes stored[TRACE_SECTIONS];
+    const int32_t status = find_sections(block, 1u << TRACE_IDS, info, &insides, stored, error);
+    if (status == SL_OK) {
+        find_ids(stored[TRACE_IDS], insides.ids_about, sections);
+    }
+    return status;
+}
+
+int32_t container_read(sl_bytes block, uint64_t limit, struct trace_block_info *info,
+                       struct container_sections *sections, void **memory, sl_error *error)
+{
+    struct insides insides;
+    sl_bytes stored[TRACE_SECTIONS];
+    *memory = NULL;
+    int32_t status =
+        find_sections(block, (1u << TRACE_SECTIONS) - 1, info, &insides, stored, error);
+    if (status != SL_OK) {
+        return status;
     }
     const uint64_t plain = insides.about + insides.text;
     if (plain > limit) {
@@ -233,9 +264,7 @@ int32_t container_read(sl_bytes block, uint64_t limit, struct trace_block_info *
         const uint8_t *text = *memory;
         sections->text = sl_slice(text, (size_t)insides.text);
         sections->about = sl_slice(text + insides.text, (size_t)insides.about);
-        sections->ids_about = sl_slice(stored[TRACE_IDS].p, (size_t)insides.ids_about);
-        sections->ids = sl_slice(stored[TRACE_IDS].p + insides.ids_about,
-                                 stored[TRACE_IDS].n - (size_t)insides.ids_about);
+        find_ids(stored[TRACE_IDS], insides.ids_about, sections);
         sections->values = stored[TRACE_VALUES];
     }
     return status;

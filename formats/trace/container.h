@@ -20,4 +20,8 @@ int32_t container_write(const struct trace_block_info *info,
 int32_t container_read(sl_bytes block, uint64_t limit, struct trace_block_info *info,
                        struct container_sections *sections, void **memory, sl_error *error);
 
+/* The ids alone, for a look at them: nothing but the head and that section is checked. */
+int32_t container_read_ids(sl_bytes block, struct trace_block_info *info,
+                           struct container_sections *sections, sl_error *error);
+
 #endif

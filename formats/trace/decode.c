@@ -35,17 +35,37 @@ void block_close(struct block_reader *b)
     free(b);
 }
 
-static int32_t read_parts(struct block_reader *b, uint64_t limit, sl_writer *to)
+int32_t block_error(const struct block_reader *b, int32_t status, uint64_t limit, sl_error *error)
+{
+    switch (status) {
+    case SL_OK:
+        return SL_OK;
+    case SL_ERR_INVALID:
+        return sl_fail(error, status,
+                       "trace block: the %s are wrong, at byte %zu of the topology and %zu of the "
+                       "values",
+                       b->part, (size_t)(b->values.about - b->sections.about.p),
+                       (size_t)(b->values.bits - b->sections.values.p));
+    case SL_ERR_TOO_LARGE:
+        return sl_fail(error, status, "trace block: its spans take more than %" PRIu64 " bytes",
+                       limit);
+    default:
+        return sl_fail(error, status,
+                       "trace block: no memory, or more than %" PRIu64 " bytes are needed", limit);
+    }
+}
+
+int32_t read_parts(struct block_reader *b, uint32_t first, uint32_t n)
 {
     static const struct {
         const char *name;
         int32_t (*read)(struct block_reader *b);
-    } parts[] = {{"lists", read_lists},
-                 {"shapes", read_shapes},
-                 {"trace ids", read_ids},
-                 {"times", read_places},
-                 {"texts", read_dictionaries}};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    } parts[BLOCK_PARTS] = {{"lists", read_lists},
+                            {"shapes", read_shapes},
+                            {"trace ids", read_ids},
+                            {"times", read_places},
+                            {"texts", read_dictionaries}};
+    for (uint32_t i = first; i < first + n; i++) {
         b->part = parts[i].name;
         const int32_t status = parts[i].read(b);
         if (status != SL_OK) {
@@ -53,7 +73,7 @@ static int32_t read_parts(struct block_reader *b, uint64_t limit, sl_writer *to)
         }
     }
     b->part = "columns";
-    return write_spans(b, limit, to);
+    return SL_OK;
 }
 
 static int32_t decode(struct block_reader *b, sl_bytes bytes, uint64_t limit, sl_writer *to,
@@ -63,23 +83,9 @@ static int32_t decode(struct block_reader *b, sl_bytes bytes, uint64_t limit, sl
     if (status != SL_OK) {
         return status;
     }
-    status = read_parts(b, limit, to);
-    if (status == SL_ERR_INVALID) {
-        return sl_fail(error, status,
-                       "trace block: the %s are wrong, at byte %zu of the topology and %zu of the "
-                       "values",
-                       b->part, (size_t)(b->values.about - b->sections.about.p),
-                       (size_t)(b->values.bits - b->sections.values.p));
-    }
-    if (status == SL_ERR_TOO_LARGE) {
-        return sl_fail(error, status, "trace block: its spans take more than %" PRIu64 " bytes",
-                       limit);
-    }
-    return status == SL_OK
-               ? SL_OK
-               : sl_fail(error, status,
-                         "trace block: no memory, or more than %" PRIu64 " bytes are needed",
-                         limit);
+    status = read_parts(b, 0, BLOCK_PARTS);
+    status = status == SL_OK ? write_spans(b, limit, to) : status;
+    return block_error(b, status, limit, error);
 }
 
 int32_t trace_block_decode(sl_bytes bytes, uint64_t limit, sl_writer *to, sl_error *error)

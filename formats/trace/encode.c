@@ -276,6 +276,12 @@ static bool write_column(struct encoder *e, const struct token_type *type)
     return room && texts_write(&e->values, &e->text, e->texts, e->a.n);
 }
 
+/* Does a token of this class share its type's column? */
+static bool is_shared(const struct span_class *class, const struct token_type *type)
+{
+    return class->n < CLASS_SMALL || type->direct;
+}
+
 static bool gather(struct encoder *e, const struct column *column)
 {
     for (uint32_t i = 0; i < column->n; i++) {
@@ -291,9 +297,12 @@ static bool write_columns(struct encoder *e)
     const struct class_set *set = &e->classes;
     for (uint32_t i = 0; i < set->n; i++) {
         const struct span_class *class = &set->classes[i];
-        for (uint32_t k = 0; k < class->n_tokens && !is_small(e, i); k++) {
+        for (uint32_t k = 0; k < class->n_tokens; k++) {
             const struct token_type *type = &set->types[class->types[k]];
             e->a.n = 0;
+            if (is_shared(class, type)) {
+                continue;
+            }
             if (column_of(type->kind) != COLUMN_NONE &&
                 !(gather(e, &class->columns[k]) && write_column(e, type))) {
                 return false;
@@ -303,17 +312,18 @@ static bool write_columns(struct encoder *e)
     return true;
 }
 
-/* The columns of small classes, one for each type. */
-static bool write_small_columns(struct encoder *e)
+/* The columns that classes share, one for each type. */
+static bool write_shared_columns(struct encoder *e)
 {
     const struct class_set *set = &e->classes;
     struct numbers *values = calloc((size_t)set->n_types + 1, sizeof *values);
     bool fine = values;
     for (uint32_t i = 0; fine && i < set->n; i++) {
         const struct span_class *class = &set->classes[i];
-        for (uint32_t k = 0; fine && k < class->n_tokens && is_small(e, i); k++) {
+        for (uint32_t k = 0; fine && k < class->n_tokens; k++) {
             const struct column *column = &class->columns[k];
-            for (uint32_t j = 0; fine && j < column->n; j++) {
+            const bool shared = is_shared(class, &set->types[class->types[k]]);
+            for (uint32_t j = 0; shared && fine && j < column->n; j++) {
                 fine = numbers_add(&values[class->types[k]], column_at(column, j));
             }
         }
@@ -488,7 +498,7 @@ static int32_t encode(struct encoder *e, const sl_bytes *requests, uint32_t n_re
     }
     write_lists(e);
     if (!shapes_write(&e->shapes, &e->values) || !write_times(e) || !write_dictionaries(e) ||
-        !write_small_columns(e) || !write_columns(e) || !write_ids(e)) {
+        !write_shared_columns(e) || !write_columns(e) || !write_ids(e)) {
         return SL_ERR_NOMEM;
     }
     struct trace_block_info info;

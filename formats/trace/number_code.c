@@ -155,7 +155,7 @@ static double split_cost(struct number_writer *w, uint32_t split, const uint64_t
     /* A sample looks more regular than the whole is: by (symbols - 1) / 2 nats (Miller, "Note on the
      * bias of information estimates", 1955). */
     bits += (used - 1) * (all > n ? 0.72 : 0);
-    return (bits + (double)raw) * all / n + used * 4.5 + (top + 1 - used) + 10;
+    return (bits + (double)raw) * all / n + used * (all < 512 ? 2.5 : 3.5) + (top + 1 - used) + 10;
 }
 
 /* The best split of a sample of x for n numbers. */

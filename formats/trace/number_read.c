@@ -57,7 +57,7 @@ static bool read_coded(struct number_reader *r, const uint8_t *end, struct numbe
                        uint64_t *x, uint32_t n)
 {
     struct symbol_value values[RANS_SYMBOLS];
-    const uint8_t *p = rans_read_model(&r->model, r->bits, end);
+    const uint8_t *p = rans_read_model(&r->model, n, r->bits, end);
     if (!p) {
         return false;
     }

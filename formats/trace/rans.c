@@ -2,7 +2,14 @@
 #include "formats/trace/bits.h"
 
 /* States stay in [LOW, LOW << 16). */
-enum { LOW = 1 << 16, MANTISSA = 4 /* bits of a frequency that are kept below its highest */ };
+enum { LOW = 1 << 16 };
+
+/* How many bits of a frequency are kept below its highest: what more would save in n symbols must
+ * pay for writing it. */
+static uint32_t mantissa_of(size_t n)
+{
+    return n < 512 ? 1 : n < 16384 ? 2 : 4;
+}
 
 static uint32_t bit_length(uint32_t v)
 {
@@ -11,14 +18,14 @@ static uint32_t bit_length(uint32_t v)
 
 /* ---- models ---- */
 
-/* The nearest frequency with at most MANTISSA bits below its highest. */
-static uint32_t rounded(uint32_t f)
+/* The nearest frequency with at most `mantissa` bits below its highest. */
+static uint32_t rounded(uint32_t f, uint32_t mantissa)
 {
     const uint32_t n = bit_length(f);
-    if (n <= MANTISSA + 1) {
+    if (n <= mantissa + 1) {
         return f;
     }
-    const uint32_t drop = n - MANTISSA - 1;
+    const uint32_t drop = n - mantissa - 1;
     return ((f + (1u << (drop - 1))) >> drop) << drop;
 }
 
@@ -38,7 +45,7 @@ static bool settle(struct rans_model *model)
 
 /* A frequency is written as its length, in unary as the difference from the one before, then what
  * is below its highest bit. */
-static void write_model(const struct rans_model *model, sl_writer *to)
+static void write_model(const struct rans_model *model, uint32_t mantissa, sl_writer *to)
 {
     if (!sl_writer_room(to, (size_t)model->symbols * 4 + 16)) {
         return;
@@ -51,7 +58,7 @@ static void write_model(const struct rans_model *model, sl_writer *to)
         const uint32_t step = n >= before ? 2 * (n - before) : 2 * (before - n) - 1;
         put_bits(&bits, ((uint64_t)1 << step) - 1, step + 1);
         if (n > 1) {
-            const uint32_t kept = n - 1 < MANTISSA ? n - 1 : MANTISSA;
+            const uint32_t kept = n - 1 < mantissa ? n - 1 : mantissa;
             put_bits(&bits, (f >> (n - 1 - kept)) & ((1u << kept) - 1), kept);
         }
         before = n;
@@ -72,19 +79,22 @@ void rans_make_model(struct rans_model *model, const uint32_t *counts, uint32_t 
     for (uint64_t total = RANS_TOTAL;; total -= total / 8) {
         for (uint32_t i = 0; i < symbols; i++) {
             const uint64_t share = (counts[i] * total + sum / 2) / sum;
-            model->frequency[i] = (uint16_t)(share > 0 ? rounded((uint32_t)share) : counts[i] > 0);
+            model->frequency[i] =
+                (uint16_t)(share > 0 ? rounded((uint32_t)share, mantissa_of(sum)) : counts[i] > 0);
         }
         struct rans_model settled = *model;
         if (settle(&settled)) {
-            write_model(model, to);
+            write_model(model, mantissa_of(sum), to);
             *model = settled;
             return;
         }
     }
 }
 
-const uint8_t *rans_read_model(struct rans_model *model, const uint8_t *p, const uint8_t *end)
+const uint8_t *rans_read_model(struct rans_model *model, size_t n_symbols, const uint8_t *p,
+                               const uint8_t *end)
 {
+    const uint32_t mantissa = mantissa_of(n_symbols);
     struct bit_reader bits = {.at = p, .n_bytes = (uint64_t)(end - p)};
     model->symbols = (uint32_t)get_bits(&bits, 10) + 1;
     uint32_t before = 0;
@@ -98,7 +108,7 @@ const uint8_t *rans_read_model(struct rans_model *model, const uint8_t *p, const
         bits.bit = bits.bit - 32 + step + 1;
         uint32_t f = n > 0;
         if (n > 1) {
-            const uint32_t kept = n - 1 < MANTISSA ? n - 1 : MANTISSA;
+            const uint32_t kept = n - 1 < mantissa ? n - 1 : mantissa;
             f = (1u << kept | (uint32_t)get_bits(&bits, kept)) << (n - 1 - kept);
         }
         model->frequency[i] = (uint16_t)f;

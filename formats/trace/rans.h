@@ -29,8 +29,9 @@ struct rans_slot {
 void rans_make_model(struct rans_model *model, const uint32_t *counts, uint32_t symbols,
                      sl_writer *to);
 
-/* Reads it; returns what follows, or NULL where the bytes are none. */
-const uint8_t *rans_read_model(struct rans_model *model, const uint8_t *p, const uint8_t *end);
+/* Reads the model of n_symbols symbols; returns what follows, or NULL where the bytes are none. */
+const uint8_t *rans_read_model(struct rans_model *model, size_t n_symbols, const uint8_t *p,
+                               const uint8_t *end);
 
 /* Appends n symbols, all of which have a frequency; `room` holds 2 * n + 8 bytes. */
 void rans_encode(const struct rans_model *model, const uint16_t *symbols, size_t n, uint8_t *room,

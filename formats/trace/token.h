@@ -87,7 +87,8 @@ enum class_has {
     CLASS_HAS_ALL = 3
 };
 
-/* Classes with fewer spans share columns: those of one token type are one. */
+/* Classes with fewer spans share columns: those of one token type are one. So do all classes those
+ * of texts that are written in place. */
 enum { CLASS_SMALL = 16 };
 
 #endif

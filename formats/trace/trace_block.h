@@ -67,6 +67,24 @@ typedef void trace_column_sink(void *ctx, const struct trace_column *column);
 int32_t trace_block_columns(sl_bytes bytes, uint64_t limit, trace_column_sink *sink, void *ctx,
                             sl_error *error);
 
+/* What a search looks for: a trace with a span that has all of this. Zero fields do not matter. */
+struct trace_query {
+    bool by_id;
+    uint8_t trace_id[16];
+    sl_bytes service, name;  /* .p NULL: any */
+    uint64_t min_ns, max_ns; /* duration; max_ns 0: any */
+    uint64_t from_ns, to_ns; /* start; to_ns 0: any */
+    bool errors;             /* with status error */
+};
+
+/* Appends the traces of a block that may have what is looked for, whole as far as the block has
+ * them, as one export request. `*traces`: how many there are. They surely have the id; the rest
+ * is told by the spans: names that are values, and spans that are kept as they came, are not looked
+ * at. A block in which nothing can match costs a look at its head, its ids, or its topology.
+ * Fails as trace_block_decode. */
+int32_t trace_block_query(sl_bytes bytes, const struct trace_query *query, uint64_t limit,
+                          sl_writer *to, uint32_t *traces, sl_error *error);
+
 /* The bytes of the head of a block, whose head trace_block_info has accepted. */
 size_t trace_block_head_bytes(sl_bytes block);
 
