@@ -122,24 +122,28 @@ char *fixture_reload(struct fixture *f, const char *yaml)
     return text;
 }
 
+static int64_t real_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 uint64_t fixture_retire(struct fixture *f, int64_t wait_ns)
 {
     const int64_t deadline = clock_now(f->runtime.clock) + wait_ns;
     graph_drain(f->leaving, deadline);
     while (!graph_drained(f->leaving) && clock_now(f->runtime.clock) < deadline) {
         clock_advance(f->runtime.clock, INT64_C(10000000));
-        sched_yield();
+        /* the lanes' threads need real time, however much virtual time has passed */
+        const int64_t until = real_now() + 100000;
+        do
+            sched_yield();
+        while (real_now() < until && !graph_drained(f->leaving));
     }
     const uint64_t left = reload_retire(f->leaving);
     f->leaving = NULL;
     return left;
-}
-
-static int64_t real_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 void fixture_until(struct fixture *f, bool (*done)(void *), void *arg, int64_t step_ns)
