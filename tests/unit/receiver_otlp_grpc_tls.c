@@ -6,6 +6,7 @@
 #include "tests/support/receiver_host.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/time.h>
@@ -312,14 +313,16 @@ static void new_certificates_under_load(void **state)
     grpc_completion_queue_destroy(queue);
 }
 
-/* After what the core has said: its settings, that no more is taken, and the end of TLS. */
+/* After what the core has said: its settings, that no more is taken, and the end of TLS. On a busy
+ * machine the client may still have bytes on their way that nobody reads: then the kernel resets. */
 static void assert_ended(SSL *ssl)
 {
     char bytes[256];
     int n = 1;
     while (n > 0)
         n = SSL_read(ssl, bytes, sizeof bytes);
-    assert_int_equal(SSL_get_error(ssl, n), SSL_ERROR_ZERO_RETURN);
+    if (SSL_get_error(ssl, n) != SSL_ERROR_ZERO_RETURN)
+        assert_int_equal(errno, ECONNRESET);
 }
 
 static void stops_with_connections_open(void **state)
