@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DIRECTORY "/data/journal"
 
-enum { SEGMENTS = 4, SEGMENT_BYTES = 65536, RECORDS = 64 };
+enum { SEGMENTS = 4, SEGMENT_BYTES = 16384, RECORDS = 64 };
 
 static void require(bool good)
 {
@@ -114,11 +114,11 @@ static void make_segment(struct input *in, struct disk *d, struct segment_head *
     format_segment_name(id, name);
     (void)snprintf(path, sizeof path, DIRECTORY "/%s", name);
     head->bytes = shape & 32 ? next_number(in) * 8 : at; /* where the next says that it ends */
-    const size_t size = shape & 64 ? (size_t)next(in) * 256 : sizeof bytes;
+    const size_t size = shape & 64 ? (size_t)next(in) * 64 : sizeof bytes;
     disk_put(d, path, bytes, size);
     /* changes of single bytes */
     for (unsigned i = shape & 128 ? next(in) : 0; i > 0; i--) {
-        const size_t to = (size_t)next(in) << 8 | next(in);
+        const size_t to = ((size_t)next(in) << 8 | next(in)) % SEGMENT_BYTES;
         bytes[to] = next(in);
     }
     if (shape & 128) {
@@ -216,9 +216,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_segment(&in, d, &head);
     }
     inspect(&io);
-    if (consume(&config) >= 0) {
-        require(consume(&config) == 0);
+    /* What is settled stays so, but for records that were settled before they were written, which no
+     * journal has: they may come once a segment with that is gone. */
+    int found = 1;
+    for (unsigned i = 0; i <= SEGMENTS && found > 0; i++) {
+        found = consume(&config);
     }
+    require(found <= 0);
     inspect(&io);
     disk_destroy(d);
     return 0;

@@ -293,7 +293,8 @@ void ledger_run(struct ledger *l, unsigned steps)
             ledger_wait(l);
             (void)read_one(l);
         } else if (kind < 90) {
-            note(l);
+            if (!l->options.no_notes)
+                note(l);
         } else {
             work(l);
         }

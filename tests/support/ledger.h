@@ -15,6 +15,7 @@ struct ledger_options {
     enum journal_durability durability;
     enum journal_full on_full;
     uint64_t segment_bytes, max_bytes;
+    bool no_notes;
 };
 
 /* Where the journal lies on the disk. */

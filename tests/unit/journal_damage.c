@@ -108,7 +108,7 @@ static void every_byte(void **state)
     drop(&c);
 }
 
-/* Runs of bytes that are zero or random. */
+/* Runs of bytes that are zero, random, or copied from elsewhere in the file. */
 static void runs_of_bytes(void **state)
 {
     struct closed c;
@@ -120,8 +120,11 @@ static void runs_of_bytes(void **state)
         const char *name = c.names[rand() % (int)c.n];
         uint8_t *bytes = disk_copy(c.disk, name, &n);
         const size_t length = 1u << (rand() % 14), at = (size_t)rand() % (n - length);
-        if (i % 2)
+        const size_t from = (size_t)rand() % (n - length);
+        if (i % 3 == 0)
             memset(bytes + at, 0, length);
+        else if (i % 3 == 1)
+            memmove(bytes + (at & ~(size_t)7), bytes + (from & ~(size_t)7), length);
         else
             for (size_t k = 0; k < length; k++)
                 bytes[at + k] = (uint8_t)rand();
