@@ -299,16 +299,19 @@ static int32_t make_room(struct journal *j, uint64_t bytes, enum space_for what)
     const uint64_t kept = what == SPACE_FOR_DATA ? j->segment_bytes : 0;
     if (j->in_use_bytes + bytes + kept > j->config.max_bytes)
         space_free_heads(j);
+    /* The log's own records are never refused, as they are what makes room: each opening of a full
+     * journal takes a part of what is kept for them, and a note would pin its segment for good. */
+    if (what == SPACE_FOR_HOUSE)
+        return SL_OK;
     while (j->in_use_bytes + bytes + kept > j->config.max_bytes) {
-        if (what == SPACE_FOR_DATA && j->config.on_full == JOURNAL_DROP_OLDEST &&
-            j->head != j->newest && j->head) {
+        if (j->config.on_full == JOURNAL_DROP_OLDEST && j->head != j->newest && j->head) {
             expire_head(j);
             if (j->head->notes > 0 && notes_copy(j, j->head) != SL_OK)
                 return SL_ERR_UNAVAILABLE;
             space_free_heads(j);
             continue;
         }
-        if (j->state == JOURNAL_OK && what == SPACE_FOR_DATA) {
+        if (j->state == JOURNAL_OK) {
             log_set_state(j, JOURNAL_FULL, "max_bytes is reached: %llu bytes are in use",
                           (unsigned long long)j->in_use_bytes);
             log_ask_work(j, 0);
