@@ -62,7 +62,8 @@ class Account:
     def __str__(self):
         lost = f" (the first: {self.first_lost})" if self.lost else ""
         return (f"{self.acknowledged} acknowledged, {self.delivered} delivered, {self.again} again, "
-                f"{self.lost} lost{lost}, {self.invented} invented, {self.spoilt} spoilt, {self.contradicted} contradicted")
+                f"{self.lost} lost{lost}, {self.invented} invented, {self.spoilt} spoilt, "
+                f"{self.contradicted} contradicted")
 
 
 class Decisions:
