@@ -27,7 +27,7 @@ uint64_t fixture_retire(struct fixture *, int64_t wait_ns);
 uint64_t fixture_end(struct fixture *);
 /* What fixture_end does after the graph; for tests that end the graph themselves. */
 void fixture_forget(struct fixture *);
-/* Moves the virtual clock in small steps, letting threads run, until `done` or 30 s of real time
+/* Moves the virtual clock in small steps, letting threads run, until `done` or two minutes of real time
  * have passed; then the test fails. `step_ns` may be 0. */
 void fixture_until(struct fixture *, bool (*done)(void *), void *arg, int64_t step_ns);
 /* The interface of a component, by id. */
