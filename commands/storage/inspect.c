@@ -95,7 +95,8 @@ static void print_block(uint32_t i, const struct block_entry *entry)
     (void)printf("  %s; %" PRIu64 " bytes (topology %" PRIu64 ", ids %" PRIu64 ", values %" PRIu64
                  ")",
                  mode_text(info->mode), info->bytes, info->section_bytes[TRACE_TOPOLOGY],
-                 info->section_bytes[TRACE_IDS], info->section_bytes[TRACE_VALUES]);
+                 info->section_bytes[TRACE_IDS] + info->section_bytes[TRACE_SPAN_IDS],
+                 info->section_bytes[TRACE_VALUES]);
     if (info->n_spans > 0) {
         (void)printf(", %.2f a span, %.2f times smaller than its OTLP bytes",
                      (double)info->bytes / info->n_spans,
@@ -130,7 +131,7 @@ static int32_t inspect_file(struct inspection *in, const char *path, sl_error *e
         in->otlp_bytes += entry->info.otlp_bytes;
         in->spans += entry->info.n_spans;
         in->topology += entry->info.section_bytes[TRACE_TOPOLOGY];
-        in->ids += entry->info.section_bytes[TRACE_IDS];
+        in->ids += entry->info.section_bytes[TRACE_IDS] + entry->info.section_bytes[TRACE_SPAN_IDS];
         in->values += entry->info.section_bytes[TRACE_VALUES];
         if (in->with_columns && status == SL_OK) {
             status =

@@ -20,6 +20,7 @@ struct read_type {
     uint32_t n_shared, at_shared;
     int64_t *shared;
     sl_bytes *shared_texts;   /* where n is 0 */
+    uint8_t *wanted;          /* of shared_texts; NULL: all */
     uint64_t n_values, bytes; /* in all columns */
 };
 
@@ -77,6 +78,17 @@ struct block_reader {
     const char *part;                             /* what is being read: for errors */
     uint64_t shape_bytes, start_bytes, end_bytes; /* of their streams */
 };
+
+/* The next number of the topology. False: there is none, or it is larger than it may be. */
+static inline bool next_number(struct block_reader *b, uint64_t most, uint32_t *v)
+{
+    uint64_t number;
+    if (!read_number(&b->values, &number) || number > most) {
+        return false;
+    }
+    *v = (uint32_t)number;
+    return true;
+}
 
 /* A reader over a whole block; close it even where this fails. */
 int32_t block_open(struct block_reader *b, sl_bytes bytes, uint64_t limit, sl_error *error);

@@ -486,6 +486,24 @@ static int32_t write_class(struct program *p, const struct read_class *class, ui
     return to->failed ? SL_ERR_NOMEM : SL_OK;
 }
 
+/* Steps over the columns of a class of which no span is wanted. */
+static int32_t skip_columns(struct block_reader *b, const struct read_class *class)
+{
+    int32_t status = SL_OK;
+    for (uint32_t k = 0; status == SL_OK && k < class->n_tokens; k++) {
+        struct read_type *type = &b->types[class->types[k]];
+        uint64_t places;
+        if (is_shared(class, type)) {
+            type->at_shared += class->n;
+        } else if (column_of(type->kind) != COLUMN_NONE && class->n > 0) {
+            const bool described =
+                type->kind != TOKEN_ATTR_DOUBLE || read_number(&b->values, &places);
+            status = described ? numbers_skip(&b->values, class->n) : SL_ERR_INVALID;
+        }
+    }
+    return status;
+}
+
 /* The messages around the spans that are being written. TRACE_NONE: none is open. */
 struct envelopes {
     uint32_t resource, scope;
@@ -542,12 +560,13 @@ int32_t write_spans(struct block_reader *b, uint64_t limit, sl_writer *to)
     int32_t status = SL_OK;
     for (uint32_t i = 0; status == SL_OK && i < b->n_classes; i++) {
         struct read_class *class = &b->classes[i];
-        const bool wanted = has_selected(b, class);
-        if (wanted) {
-            open_envelopes(&envelopes, b, class->head.scope, to);
+        if (!has_selected(b, class)) {
+            status = skip_columns(b, class);
+            continue;
         }
+        open_envelopes(&envelopes, b, class->head.scope, to);
         status = make_program(&p, class);
-        status = status == SL_OK && wanted ? write_class(&p, class, end, to) : status;
+        status = status == SL_OK ? write_class(&p, class, end, to) : status;
         arena_reset(&b->scratch);
     }
     close_envelopes(&envelopes, true, to);

@@ -9,7 +9,8 @@
 enum { HEAD_FIXED = 8, HEAD_LONGEST = HEAD_FIXED + 16 * SL_VARINT_MAX, CHECKSUM = 4, VERSION = 1 };
 
 static const uint8_t magic[4] = {'S', 'L', 'T', 'B'};
-static const char *const section_names[TRACE_SECTIONS] = {"topology", "ids", "values"};
+static const char *const section_names[TRACE_SECTIONS] = {"topology", "trace ids", "span ids",
+                                                          "values"};
 
 static uint32_t checksum(const uint8_t *p, size_t n)
 {
@@ -78,8 +79,9 @@ int32_t container_write(const struct trace_block_info *info,
     sl_writer topology = heap_writer();
     int32_t status = squeeze(sections->about, sections->text, level, &topology);
     if (status == SL_OK) {
-        const uint64_t stored[TRACE_SECTIONS] = {
-            topology.used, sections->ids_about.n + sections->ids.n, sections->values.n};
+        const uint64_t stored[TRACE_SECTIONS] = {topology.used,
+                                                 sections->ids_about.n + sections->ids.n,
+                                                 sections->span_ids.n, sections->values.n};
         write_head(info, sections, stored, to);
         size_t from = to->used;
         sl_write_raw(to, sl_written(&topology));
@@ -87,6 +89,9 @@ int32_t container_write(const struct trace_block_info *info,
         from = to->used;
         sl_write_raw(to, sections->ids_about);
         sl_write_raw(to, sections->ids);
+        write_checksum(to, from);
+        from = to->used;
+        sl_write_raw(to, sections->span_ids);
         write_checksum(to, from);
         from = to->used;
         sl_write_raw(to, sections->values);
@@ -265,6 +270,7 @@ int32_t container_read(sl_bytes block, uint64_t limit, struct trace_block_info *
         sections->text = sl_slice(text, (size_t)insides.text);
         sections->about = sl_slice(text + insides.text, (size_t)insides.about);
         find_ids(stored[TRACE_IDS], insides.ids_about, sections);
+        sections->span_ids = stored[TRACE_SPAN_IDS];
         sections->values = stored[TRACE_VALUES];
     }
     return status;

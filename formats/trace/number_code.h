@@ -72,6 +72,9 @@ int32_t numbers_read(struct number_reader *r, int64_t *v, uint32_t n);
  * is the number. */
 int32_t numbers_read_some(struct number_reader *r, int64_t *v, uint32_t n, bool *constant);
 
+/* Steps over a stream. SL_OK or SL_ERR_INVALID. */
+int32_t numbers_skip(struct number_reader *r, uint32_t n);
+
 /* The next number of `about`. False: it ends before. */
 bool read_number(struct number_reader *r, uint64_t *v);
 

@@ -212,3 +212,32 @@ int32_t numbers_read(struct number_reader *r, int64_t *v, uint32_t n)
     }
     return status;
 }
+
+/* Steps over the content of a stream. */
+static bool skip_content(struct number_reader *r, const struct head *head)
+{
+    uint64_t width, bytes;
+    if (head->kind == NUMBERS_CONSTANT) {
+        return true;
+    }
+    if ((head->kind == NUMBERS_PACKED && !read_number(r, &width)) || !read_number(r, &bytes) ||
+        bytes > (uint64_t)(r->bits_end - r->bits)) {
+        return false;
+    }
+    r->bits += bytes;
+    return true;
+}
+
+int32_t numbers_skip(struct number_reader *r, uint32_t n)
+{
+    struct head head, list;
+    uint64_t n_list;
+    if (n == 0) {
+        return SL_OK;
+    }
+    if (!read_head(r, &head) || (head.listed && !read_number(r, &n_list)) ||
+        !skip_content(r, &head)) {
+        return SL_ERR_INVALID;
+    }
+    return !head.listed || (read_head(r, &list) && skip_content(r, &list)) ? SL_OK : SL_ERR_INVALID;
+}

@@ -243,10 +243,15 @@ static int32_t read_columns(struct text_reader *r, struct read_pattern *patterns
 }
 
 static int32_t put_together(struct text_reader *r, struct read_pattern *patterns,
-                            const int64_t *ids, sl_bytes *texts, uint32_t n)
+                            const int64_t *ids, const uint8_t *wanted, sl_bytes *texts, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         struct read_pattern *p = &patterns[ids[i]];
+        if (wanted && !wanted[i]) {
+            texts[i] = sl_slice(NULL, 0);
+            p->next += p->n_numbers > 0;
+            continue;
+        }
         if (p->n_numbers == 0 && p->next++ > 0) {
             texts[i] = p->text; /* made before */
             continue;
@@ -266,7 +271,7 @@ static int32_t put_together(struct text_reader *r, struct read_pattern *patterns
     return SL_OK;
 }
 
-int32_t texts_read(struct text_reader *r, sl_bytes *texts, uint32_t n)
+int32_t texts_read(struct text_reader *r, const uint8_t *wanted, sl_bytes *texts, uint32_t n)
 {
     uint64_t n_patterns;
     if (n == 0) {
@@ -293,5 +298,5 @@ int32_t texts_read(struct text_reader *r, sl_bytes *texts, uint32_t n)
     if (status == SL_OK) {
         status = read_columns(r, patterns, (uint32_t)n_patterns);
     }
-    return status == SL_OK ? put_together(r, patterns, ids, texts, n) : status;
+    return status == SL_OK ? put_together(r, patterns, ids, wanted, texts, n) : status;
 }

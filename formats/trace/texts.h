@@ -15,7 +15,8 @@ struct text_reader {
     struct trace_arena *arena; /* for the texts; its limit bounds them */
 };
 
-/* Reads n texts into `texts`. SL_OK, SL_ERR_INVALID or SL_ERR_NOMEM. */
-int32_t texts_read(struct text_reader *r, sl_bytes *texts, uint32_t n);
+/* Reads n texts into `texts`: all of them, or where `wanted` is not NULL those for which it is not
+ * 0; the others become empty. SL_OK, SL_ERR_INVALID or SL_ERR_NOMEM. */
+int32_t texts_read(struct text_reader *r, const uint8_t *wanted, sl_bytes *texts, uint32_t n);
 
 #endif

@@ -39,10 +39,10 @@ struct trace_block_info {
     uint64_t first_ns, last_ns;       /* earliest start and latest end */
     uint64_t shortest_ns, longest_ns; /* durations; a span that ends before it starts has 0 */
     uint32_t n_errors;                /* spans with status error */
-    uint64_t section_bytes[3];        /* enum trace_section */
+    uint64_t section_bytes[4];        /* enum trace_section */
 };
 
-enum trace_section { TRACE_TOPOLOGY, TRACE_IDS, TRACE_VALUES, TRACE_SECTIONS };
+enum trace_section { TRACE_TOPOLOGY, TRACE_IDS, TRACE_SPAN_IDS, TRACE_VALUES, TRACE_SECTIONS };
 
 /* Reads the head of the block at the start of `bytes`, which may hold more or less than the block:
  * SL_ERR_NOT_FOUND where the head is cut off. SL_ERR_INVALID: this is no block, or it is damaged;

@@ -1,12 +1,12 @@
 /* Fuzz target: decoding of trace blocks in bounded memory. The input becomes the insides of a block
  * whose head and checksums are right, as checksums would stop nearly everything at the door: mode,
- * counts and lengths in the first 13 bytes, then the sections. What is decoded can be encoded. */
+ * counts and lengths in the first 15 bytes, then the sections. What is decoded can be encoded. */
 #include "formats/trace/container.h"
 #include "formats/trace/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { HEAD = 13, LIMIT = 8 * 1024 * 1024 };
+enum { HEAD = 15, LIMIT = 8 * 1024 * 1024 };
 
 static sl_bytes take(const uint8_t **p, const uint8_t *end, size_t n)
 {
@@ -51,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sections.text = take(&p, end, number(data + 7));
     sections.ids_about = take(&p, end, number(data + 9));
     sections.ids = take(&p, end, number(data + 11));
+    sections.span_ids = take(&p, end, number(data + 13));
     sections.values = take(&p, end, (size_t)(end - p));
     sl_writer block = heap_writer();
     if (container_write(&info, &sections, 1, &block) == SL_OK) {

@@ -326,7 +326,7 @@ static void texts_come_back(void **state)
         begin_reading(&reading, sl_written(&w.about), sl_written(&w.bits));
         uint8_t *copy = copy_of(sl_written(&patterns));
         struct text_reader r = {reading.r, copy, copy + patterns.used, &reading.arena};
-        assert_int_equal(texts_read(&r, back, n), SL_OK);
+        assert_int_equal(texts_read(&r, NULL, back, n), SL_OK);
         for (uint32_t i = 0; i < n; i++) {
             assert_true(sl_eq(back[i], texts[i]));
         }
