@@ -20,7 +20,7 @@ static const char help[] =
     "  --ids keep|derive   derive: blocks leave out the span ids, and readers make others (keep)\n"
     "  --time ns|us|ms     to what times are cut in blocks (ns: kept as they are)\n"
     "  --level N           of zstd for text in blocks, 1 to 22 (9)\n"
-    "  --block MIB         OTLP bytes in one block, 1 to 1024 (64)\n";
+    "  --block MIB         OTLP bytes in one block, 1 to 1024 (32)\n";
 
 /* Where a value stands in a list of words; UINT32_MAX: it does not. */
 static uint32_t word_index(const char *value, const char *const *words)
@@ -104,7 +104,7 @@ static int find_formats(struct convert_options *o)
 int convert_options_read(int argc, char **argv, struct convert_options *o)
 {
     *o = (struct convert_options){.in_format = FORMATS,
-                                  .writer = {.format = FORMATS, .block_bytes = 64 << 20}};
+                                  .writer = {.format = FORMATS, .block_bytes = 32 << 20}};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             (void)fputs(help, stdout);
