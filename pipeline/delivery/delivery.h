@@ -68,9 +68,10 @@ struct delivery {
     uint8_t kind;
     bool has_bits;  /* `claimed` is in use; else all or nothing is claimed */
     bool first_run; /* was taken from a lane's input, or from where it was parked */
-    bool
-        is_kept; /* whoever offered it keeps it: an item that failed in one branch is offered again,
-                       also where another branch has delivered it. Passed on to children. */
+    bool is_kept;   /* whoever offered it keeps it and offers again what has failed; passed on to
+                       children */
+    bool is_owed;   /* BRANCH: an item that fails here has failed, whatever other branches make of
+                       it; those of what is kept are, so that it is offered again */
     _Atomic uint32_t open; /* items that have not ended */
     _Atomic uint32_t refs;
     uint32_t n_parts;
@@ -142,7 +143,7 @@ void delivery_credit(struct delivery *, uint32_t first, uint32_t n, const struct
 void delivery_unref(struct delivery *);
 struct delivery *delivery_new(uint8_t kind, uint32_t items, uint32_t n_parts);
 void fork_unref(struct fork *);
-void fork_credit(struct fork *, uint32_t first, uint32_t n, const struct ending *);
+void fork_credit(struct fork *, bool is_owed, uint32_t first, uint32_t n, const struct ending *);
 /* A payload of the pieces' records. The deliveries must have their payloads. */
 int32_t payload_cut(struct memory *, const sl_piece *, uint32_t n, struct payload **);
 #endif

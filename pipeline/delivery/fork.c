@@ -1,9 +1,12 @@
 /* Forks: several branches owe the same items; an item has ended when it has ended in each, with
- * the best outcome; or as failed, if it has failed in any and whoever offered it keeps it. Endings arrive from any thread; the mutex is not held while the parent is
- * credited. */
+ * the best outcome; or as failed, if it has failed in one that is owed. Endings arrive from any
+ * thread; the mutex is not held while the parent is credited. */
 #include "pipeline/delivery/delivery.h"
 #include "pipeline/delivery/metadata.h"
 #include <stdlib.h>
+
+/* Beside enum sl_outcome: it has failed where it is owed. */
+enum { FAILED_OWED = SL_OUTCOMES };
 
 struct fork {
     pthread_mutex_t mutex;
@@ -12,7 +15,6 @@ struct fork {
     uint32_t branches, items;
     uint32_t whole;      /* branches that ended all at once, before any ended in parts */
     bool in_parts;       /* the arrays are in use */
-    bool is_kept;        /* as in the delivery */
     uint32_t outcome;    /* of the whole ones together */
     struct ending worst; /* the reason that a failed or rejected item carries on */
     uint8_t *left;       /* branches in which the item has not ended */
@@ -37,7 +39,6 @@ int32_t delivery_fork(struct delivery *d, uint32_t n, struct delivery **branches
     *f = (struct fork){.parent = d, .branches = n, .items = d->pub.items};
     f->left = (uint8_t *)(f + 1);
     f->outcomes = f->left + d->pub.items;
-    f->is_kept = d->is_kept;
     atomic_init(&f->refs, n);
     if (pthread_mutex_init(&f->mutex, NULL)) {
         free(f);
@@ -53,7 +54,7 @@ int32_t delivery_fork(struct delivery *d, uint32_t n, struct delivery **branches
             return SL_ERR_NOMEM;
         }
         b->fork = f;
-        b->is_kept = d->is_kept;
+        b->is_kept = b->is_owed = d->is_kept;
         branches[i] = b;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -78,10 +79,10 @@ static void note_reason(struct fork *f, const struct ending *e)
         f->worst = *e;
 }
 
-static uint32_t combine(const struct fork *f, uint32_t a, uint32_t b)
+static uint32_t combine(uint32_t a, uint32_t b)
 {
-    if (f->is_kept && (a == SL_FAILED || b == SL_FAILED))
-        return SL_FAILED;
+    if (a == FAILED_OWED || b == FAILED_OWED)
+        return FAILED_OWED;
     return a < b ? a : b; /* the better one */
 }
 
@@ -89,13 +90,16 @@ static uint32_t combine(const struct fork *f, uint32_t a, uint32_t b)
 static struct ending for_parent(const struct fork *f, uint32_t outcome, const struct ending *last)
 {
     struct ending e = *last;
+    if (outcome == FAILED_OWED)
+        outcome = SL_FAILED;
     if (outcome == SL_FAILED || outcome == SL_REJECTED)
         e = f->worst;
     e.outcome = outcome;
     return e;
 }
 
-static void credit_in_parts(struct fork *f, uint32_t first, uint32_t n, const struct ending *e)
+static void credit_in_parts(struct fork *f, uint32_t outcome, uint32_t first, uint32_t n,
+                            const struct ending *e)
 {
     enum { CHUNK = 256, OPEN = UINT8_MAX };
     while (n) {
@@ -103,9 +107,9 @@ static void credit_in_parts(struct fork *f, uint32_t first, uint32_t n, const st
         const uint32_t k = n < CHUNK ? n : CHUNK;
         pthread_mutex_lock(&f->mutex);
         for (uint32_t i = 0; i < k; i++) {
-            uint8_t *outcome = &f->outcomes[first + i];
-            *outcome = (uint8_t)combine(f, *outcome, e->outcome);
-            ended[i] = --f->left[first + i] ? OPEN : *outcome;
+            uint8_t *all = &f->outcomes[first + i];
+            *all = (uint8_t)combine(*all, outcome);
+            ended[i] = --f->left[first + i] ? OPEN : *all;
         }
         const struct fork copy = {.worst = f->worst};
         pthread_mutex_unlock(&f->mutex);
@@ -122,12 +126,13 @@ static void credit_in_parts(struct fork *f, uint32_t first, uint32_t n, const st
     }
 }
 
-void fork_credit(struct fork *f, uint32_t first, uint32_t n, const struct ending *e)
+void fork_credit(struct fork *f, bool is_owed, uint32_t first, uint32_t n, const struct ending *e)
 {
+    const uint32_t outcome = is_owed && e->outcome == SL_FAILED ? FAILED_OWED : e->outcome;
     pthread_mutex_lock(&f->mutex);
     note_reason(f, e);
     if (!f->in_parts && n == f->items) {
-        f->outcome = f->whole++ ? combine(f, f->outcome, e->outcome) : e->outcome;
+        f->outcome = f->whole++ ? combine(f->outcome, outcome) : outcome;
         const bool last = f->whole == f->branches;
         const struct ending up = for_parent(f, f->outcome, e);
         pthread_mutex_unlock(&f->mutex);
@@ -141,5 +146,5 @@ void fork_credit(struct fork *f, uint32_t first, uint32_t n, const struct ending
         memset(f->outcomes, f->whole ? (int)f->outcome : SL_REJECTED, f->items);
     }
     pthread_mutex_unlock(&f->mutex);
-    credit_in_parts(f, first, n, e);
+    credit_in_parts(f, outcome, first, n, e);
 }

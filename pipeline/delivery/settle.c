@@ -180,7 +180,7 @@ void delivery_credit(struct delivery *d, uint32_t first, uint32_t n, const struc
         credit_parents(d, first, n, e);
         break;
     default:
-        fork_credit(d->fork, first, n, e);
+        fork_credit(d->fork, d->is_owed, first, n, e);
         break;
     }
     if (atomic_fetch_sub_explicit(&d->open, n, memory_order_acq_rel) == n)

@@ -56,8 +56,11 @@ void outlet_push(const struct outlet *o, struct delivery *d, struct delivery *ru
             .outcome = SL_FAILED, .status = status, .why = n ? "no_memory" : "no_pipeline"};
         delivery_finish(d, &e, NULL);
     } else {
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
+            /* what a journal refuses would else be acknowledged, and missing in its pipeline */
+            branches[i]->is_owed |= n > 1 && o->pipelines[i]->journal.stream;
             pipeline_push(o->pipelines[i], branches[i], run);
+        }
     }
     if (branches != few)
         free(branches);
