@@ -31,6 +31,10 @@ void graph_take_over(struct graph *);
 /* Its components' offers are taken from now on. */
 void graph_open(struct graph *);
 void graph_started(struct graph *);
+/* A component of the running graph, which stays there unless the reload goes through. */
+bool graph_borrows(const struct graph *, const struct component *);
+/* Nobody tells stopped components and closed lanes that there is room, once it has returned. */
+void graph_forget_gone(struct graph *);
 /* Loads the plugin that has it; NULL: the reason is in `error`. */
 const sl_type *find_type(struct runtime *, uint32_t kind, sl_bytes name, uint32_t signals,
                          sl_error *error);

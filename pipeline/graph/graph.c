@@ -21,8 +21,7 @@ struct graph *graph_create(struct runtime *r, const struct service_config *s,
     return graph_build(r, s, NULL, d);
 }
 
-/* A component of the running graph, which stays there unless the reload goes through. */
-static bool is_borrowed(const struct graph *g, const struct component *c)
+bool graph_borrows(const struct graph *g, const struct component *c)
 {
     return g->before && c->plan.stays;
 }
@@ -49,7 +48,7 @@ void graph_destroy(struct graph *g)
     for (uint32_t i = 0; i < g->n_pipelines; i++)
         pipeline_destroy(g->pipelines[i]);
     for (uint32_t i = 0; i < g->n_components; i++) {
-        if (is_borrowed(g, g->components[i]))
+        if (graph_borrows(g, g->components[i]))
             forget_plan(g->components[i]);
         else
             component_destroy(g->components[i]);
@@ -254,8 +253,19 @@ bool graph_drained(struct graph *g)
 static void stop_kind(struct graph *g, uint32_t kind)
 {
     for (uint32_t i = 0; i < g->n_components; i++)
-        if (g->components[i]->kind == kind && !is_borrowed(g, g->components[i]))
+        if (g->components[i]->kind == kind && !graph_borrows(g, g->components[i]))
             component_stop(g->components[i]);
+}
+
+void graph_forget_gone(struct graph *g)
+{
+    for (uint32_t i = 0; i < g->n_components; i++)
+        for (uint32_t s = 0; s < SIGNALS; s++)
+            if (g->components[i]->sinks[s])
+                sink_forget_gone(g->components[i]->sinks[s]);
+    for (uint32_t i = 0; i < g->n_pipelines; i++)
+        if (g->pipelines[i]->journal.stream)
+            stream_forget_gone(g->pipelines[i]->journal.stream);
 }
 
 uint64_t graph_stop(struct graph *g)
@@ -265,7 +275,7 @@ uint64_t graph_stop(struct graph *g)
         return 0;
     g->stopped = true;
     for (uint32_t i = 0; i < g->n_components; i++)
-        if (!is_borrowed(g, g->components[i]))
+        if (!graph_borrows(g, g->components[i]))
             close_door(g->components[i]);
     journals_pause(g);
     /* Lanes and sinks settle what they still hold while the receivers' threads can hear it. */
@@ -275,14 +285,15 @@ uint64_t graph_stop(struct graph *g)
     stop_kind(g, SL_KIND_exporter); /* makes sends that still run return */
     for (uint32_t i = 0; i < g->n_components; i++)
         for (uint32_t s = 0; s < SIGNALS; s++)
-            if (g->components[i]->sinks[s] && !is_borrowed(g, g->components[i]))
+            if (g->components[i]->sinks[s] && !graph_borrows(g, g->components[i]))
                 items += sink_close(g->components[i]->sinks[s]);
     stop_kind(g, SL_KIND_receiver);
     stop_kind(g, SL_KIND_processor);
     stop_kind(g, SL_KIND_connector);
     for (uint32_t i = g->n_extensions; i--;)
-        if (!is_borrowed(g, g->extensions[i]))
+        if (!graph_borrows(g, g->extensions[i]))
             component_stop(g->extensions[i]);
+    graph_forget_gone(g);
     return items;
 }
 

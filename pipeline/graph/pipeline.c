@@ -94,7 +94,7 @@ static void push_by_trace(struct pipeline *p, struct delivery *d, struct deliver
 void pipeline_push(struct pipeline *p, struct delivery *d, struct delivery *run)
 {
     if (p->journal.stream)
-        stream_push(p->journal.stream, d, run, NULL);
+        stream_push(p->journal.stream, d, run, NULL, NULL);
     else
         pipeline_enter(p, d, run);
 }

@@ -204,13 +204,7 @@ uint64_t reload_retire(struct graph *old)
     struct graph *now = old->runtime->current;
     const uint64_t left = graph_stop(old);
     graph_lanes(now, forget_waiters, NULL);
-    for (uint32_t i = 0; i < now->n_components; i++)
-        for (uint32_t s = 0; s < SIGNALS; s++)
-            if (now->components[i]->sinks[s])
-                sink_forget_gone(now->components[i]->sinks[s]);
-    for (uint32_t i = 0; i < now->n_pipelines; i++)
-        if (now->pipelines[i]->journal.stream)
-            stream_forget_gone(now->pipelines[i]->journal.stream);
+    graph_forget_gone(now);
     graph_destroy(old);
     return left;
 }

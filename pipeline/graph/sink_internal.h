@@ -58,7 +58,8 @@ struct sink {
     struct stream *stream;        /* NULL: STORE_NOTHING */
     enum sink_store store;
     int64_t busy_since_ns;       /* STORE_OVERFLOW: when the last free attempt began */
-    bool overflows;              /* STORE_OVERFLOW: what comes goes to the stream */
+    _Atomic uint32_t storing;    /* appends to it that are not durable yet, and use the ledger */
+    _Atomic bool overflows;      /* STORE_OVERFLOW: what comes goes to the stream */
     const sl_hear *store_waits;  /* the stream's reader, which waits for room; or NULL */
     _Atomic(struct sink *) heir; /* after a reload: gets all that is not being sent; or NULL */
     bool stopping;
@@ -100,7 +101,7 @@ void sink_release_store(struct sink *);
 bool sink_store_room(const struct sink *);
 /* Not held. From now on what comes goes to the stream, and what waits in the queue does. */
 void sink_overflow(struct sink *);
-/* Not held. Takes it to the stream; false: it goes into the queue. */
+/* Not held. Takes it to the stream, or refuses it; false: it goes into the queue. */
 bool sink_to_store(struct sink *, struct delivery *, struct delivery *run);
 /* Not held. Room on disk; else the lane is told. */
 bool sink_store_takes(struct sink *, struct lane *waiter);

@@ -45,6 +45,8 @@ void sink_forget_gone(struct sink *s)
     pthread_mutex_unlock(&s->mutex);
     while (atomic_load(&s->waking))
         sched_yield(); /* someone is poking those that it took from the list */
+    if (s->stream)
+        stream_forget_gone(s->stream);
 }
 
 /* ---- ending ---- */
@@ -99,5 +101,7 @@ uint64_t sink_close(struct sink *s)
         items += d->pub.unclaimed;
         delivery_finish(d, &e, s->ledger);
     }
+    while (atomic_load(&s->storing))
+        sched_yield(); /* another sink's stream from now on, perhaps, but still this one's ledger */
     return items;
 }

@@ -57,6 +57,16 @@ static void push(void *ctx, struct delivery *d)
     sink_enqueue(s, d, true);
 }
 
+/* Where the bound counts what is on disk, room comes up when that ends. */
+static void fell(void *ctx)
+{
+    struct sink *s = ctx;
+    pthread_mutex_lock(&s->mutex);
+    struct sink_wake wake = sink_take_waiters(s);
+    pthread_mutex_unlock(&s->mutex);
+    sink_poke(s, wake);
+}
+
 static void forget(void *ctx, const sl_hear *ready)
 {
     struct sink *s = ctx;
@@ -69,8 +79,11 @@ static void forget(void *ctx, const sl_hear *ready)
 
 void sink_lead_store(struct sink *s)
 {
-    const struct stream_outlet outlet = {
-        .ctx = s, .has_room = has_room, .push = push, .forget = forget};
+    const struct stream_outlet outlet = {.ctx = s,
+                                         .has_room = has_room,
+                                         .push = push,
+                                         .fell = s->store == STORE_ALL ? fell : NULL,
+                                         .forget = forget};
     if (s->stream)
         stream_lead(s->stream, &outlet);
 }
@@ -96,12 +109,14 @@ void sink_overflow(struct sink *s)
             first = d;
         last = d;
     }
+    struct sink_wake wake = sink_take_waiters(s); /* the queue is empty now */
     pthread_mutex_unlock(&s->mutex);
     while ((d = first)) {
         first = d->next;
         d->next = NULL;
-        stream_push(s->stream, d, NULL, s->ledger);
+        stream_push(s->stream, d, NULL, s->ledger, &s->storing);
     }
+    sink_poke(s, wake);
 }
 
 /* Does the destination keep all attempts waiting? What comes now would wait for long, and with it the
@@ -129,9 +144,10 @@ bool sink_to_store(struct sink *s, struct delivery *d, struct delivery *run)
             return false;
         sink_overflow(s);
     } else if (!sink_makes_wait(s) && sink_is_full(s)) {
-        return false; /* the queue refuses it */
+        sink_refuse(s, d, SL_ERR_FULL, d->pub.items);
+        return true;
     }
-    stream_push(s->stream, d, run, s->ledger);
+    stream_push(s->stream, d, run, s->ledger, &s->storing);
     return true;
 }
 

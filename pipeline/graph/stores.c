@@ -129,6 +129,6 @@ void stores_pause(struct graph *g)
 {
     for (uint32_t i = 0; i < g->n_components; i++)
         for (uint32_t s = 0; s < SIGNALS; s++)
-            if (g->components[i]->sinks[s])
+            if (g->components[i]->sinks[s] && !graph_borrows(g, g->components[i]))
                 sink_leave_store(g->components[i]->sinks[s]);
 }

@@ -26,7 +26,6 @@ static void stream_free(struct stream *s)
     }
     pthread_cond_destroy(&s->read_one);
     pthread_mutex_destroy(&s->mutex);
-    pthread_rwlock_destroy(&s->outlet_lock);
     free(s->name);
     free(s->directory);
     free(s);
@@ -40,14 +39,17 @@ bool stream_try_ref(struct stream *s)
     return refs != 0;
 }
 
-/* The last reference is never given up within a call of its log, which could not be closed then. */
+/* The last reference is given up with the list's mutex held, so that nobody finds a stream in it
+ * that has none; and never within a call of its log, which could not be closed then. */
 void stream_unref(struct stream *s)
 {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
-        return;
     struct runtime *r = s->runtime;
+    uint32_t refs = atomic_load(&s->refs);
+    while (refs > 1)
+        if (atomic_compare_exchange_weak(&s->refs, &refs, refs - 1))
+            return;
     pthread_mutex_lock(&r->streams_mutex);
-    if (atomic_load(&s->refs)) { /* opened again meanwhile */
+    if (atomic_fetch_sub(&s->refs, 1) != 1) { /* opened again meanwhile */
         pthread_mutex_unlock(&r->streams_mutex);
         return;
     }
@@ -59,8 +61,8 @@ void stream_unref(struct stream *s)
     }
     pthread_mutex_unlock(&r->streams_mutex);
     clock_disarm(r->clock, &s->read_timer);
-    clock_disarm(r->clock, &s->work_timer);
     journal_close(s->log);
+    clock_disarm(r->clock, &s->work_timer); /* the log may ask for work until it is closed */
     clock_unreserve(r->clock, 2);
     stream_free(s);
 }
@@ -108,6 +110,7 @@ static void on_ended(void *ctx, enum journal_end how, uint64_t records, uint64_t
     struct stream *s = ctx;
     const uint32_t outcome = how == JOURNAL_QUARANTINED ? SL_DROPPED : SL_EXPIRED;
     atomic_fetch_add_explicit(&s->ended[outcome], items, memory_order_relaxed);
+    stream_fell(s);
     log_line(s->runtime->log, SL_LOG_WARN,
              "journal \"%s\": %" PRIu64 " records with %" PRIu64 " items were dropped: %s", s->name,
              records, items, texts[how]);
@@ -225,6 +228,7 @@ static struct stream *stream_make(struct runtime *r, const struct stream_options
     s->durability = o->durability;
     s->on_full = o->on_full;
     atomic_store(&s->healthy, true);
+    atomic_store(&s->refs, 1); /* the log may ask for work as soon as it is open */
     s->watch = (struct root_watch){.ended = stream_item_ended, .ctx = s};
     s->hear = (sl_hear){
         .size = sizeof s->hear, .ctx = s, .settled = stream_root_settled, .ready = on_ready};
@@ -232,7 +236,6 @@ static struct stream *stream_make(struct runtime *r, const struct stream_options
     s->work_timer.fire = work_timer_fired;
     (void)pthread_mutex_init(&s->mutex, NULL);
     (void)pthread_cond_init(&s->read_one, NULL);
-    (void)pthread_rwlock_init(&s->outlet_lock, NULL);
     s->name = strdup(o->name);
     s->directory = directory_of(o);
     const struct metric_label label = {"journal", o->name};
@@ -265,7 +268,6 @@ struct stream *stream_open(struct runtime *r, const struct stream_options *o, sl
                      "journal \"%s\": its new limits hold from the next start on", s->name);
     } else if ((s = stream_make(r, o, error))) {
         s->owners = 1;
-        atomic_store(&s->refs, 1);
         s->next = r->streams;
         r->streams = s;
     }
@@ -284,6 +286,7 @@ void stream_release(struct stream *s)
     if (!last)
         return;
     stream_lead(s, NULL);
+    on_room(s); /* those who still wait lead elsewhere by now */
     stream_unref(s);
 }
 
@@ -297,16 +300,47 @@ void streams_each(struct runtime *r, void (*visit)(void *, struct stream *), voi
 
 /* ---- where it leads ---- */
 
+struct stream_way *stream_way_enter(struct stream *s)
+{
+    for (;;) {
+        const uint32_t now = atomic_load(&s->epoch);
+        struct stream_way *way = &s->ways[now & 1];
+        atomic_fetch_add(&way->inside, 1);
+        if (atomic_load(&s->epoch) == now)
+            return way;
+        atomic_fetch_sub(&way->inside, 1); /* too late: it may not be waited for */
+    }
+}
+
+void stream_way_leave(struct stream_way *way)
+{
+    atomic_fetch_sub(&way->inside, 1);
+}
+
+void stream_fell(struct stream *s)
+{
+    struct stream_way *way = stream_way_enter(s);
+    if (way->leads && way->outlet.fell)
+        way->outlet.fell(way->outlet.ctx);
+    stream_way_leave(way);
+}
+
+/* The control thread alone changes it. */
+static struct stream_way *way_now(struct stream *s)
+{
+    return &s->ways[atomic_load(&s->epoch) & 1];
+}
+
 void stream_lead(struct stream *s, const struct stream_outlet *outlet)
 {
-    pthread_rwlock_wrlock(&s->outlet_lock);
-    const struct stream_outlet before = s->outlet;
-    const bool led = s->leads;
-    s->leads = outlet != NULL;
-    s->outlet = outlet ? *outlet : (struct stream_outlet){0};
-    pthread_rwlock_unlock(&s->outlet_lock);
-    if (led)
-        before.forget(before.ctx, &s->hear);
+    struct stream_way *before = way_now(s), *way = &s->ways[before == s->ways];
+    way->leads = outlet != NULL;
+    way->outlet = outlet ? *outlet : (struct stream_outlet){0};
+    atomic_fetch_add(&s->epoch, 1);
+    while (atomic_load(&before->inside))
+        sched_yield(); /* a delivery that is on its way through the lanes; they never block */
+    if (before->leads)
+        before->outlet.forget(before->outlet.ctx, &s->hear);
     pthread_mutex_lock(&s->mutex);
     s->waits_for_outlet = false;
     while (!outlet && s->reads_one) /* it may have a record in its hands */
@@ -318,10 +352,8 @@ void stream_lead(struct stream *s, const struct stream_outlet *outlet)
 
 void stream_leave(struct stream *s, const void *ctx)
 {
-    pthread_rwlock_rdlock(&s->outlet_lock);
-    const bool leads = s->leads && s->outlet.ctx == ctx; /* the control thread alone changes it */
-    pthread_rwlock_unlock(&s->outlet_lock);
-    if (leads)
+    const struct stream_way *way = way_now(s);
+    if (way->leads && way->outlet.ctx == ctx)
         stream_lead(s, NULL);
 }
 

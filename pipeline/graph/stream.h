@@ -31,6 +31,8 @@ struct stream_outlet {
     /* May one more be pushed? If not and `ready` is given: that is called once it may. */
     bool (*has_room)(void *ctx, const sl_hear *ready);
     void (*push)(void *ctx, struct delivery *); /* always takes */
+    /* The stream's size has fallen. NULL: nobody asks. */
+    void (*fell)(void *ctx);
     /* `ready` is not called any more once this has returned. */
     void (*forget)(void *ctx, const sl_hear *ready);
 };
@@ -53,12 +55,14 @@ void stream_wake(struct stream *);
  * neither is given, nobody. SL_ERR_NOMEM: and could not be remembered. */
 int32_t stream_room(struct stream *, const struct component *emitter, const sl_hear *hear,
                     struct lane *waiter);
-/* [control] Forgets waiters that are stopped components or closed lanes. */
+/* [control] Forgets waiters that are stopped components or closed lanes; before they are freed. */
 void stream_forget_gone(struct stream *);
 /* Takes the delivery, of which nothing is claimed: it ends as absorbed once it is durable, as
  * failed where the log refuses it, which is counted in the ledger, if given. `run`: the root whose
- * `taken` waits until then; or NULL. */
-void stream_push(struct stream *, struct delivery *, struct delivery *run, struct ledger *ledger);
+ * `taken` waits until then; or NULL. `pending`, if given, is one more until the ledger is not used
+ * any more. */
+void stream_push(struct stream *, struct delivery *, struct delivery *run, struct ledger *ledger,
+                 _Atomic uint32_t *pending);
 /* What has not ended, in units of a queue's sizer (enum queue_sizer). */
 uint64_t stream_size(struct stream *, uint32_t sizer);
 

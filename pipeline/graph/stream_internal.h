@@ -35,9 +35,14 @@ struct stream {
     struct root_watch watch;
     sl_hear hear; /* of its roots; and `ready` of its reader */
 
-    pthread_rwlock_t outlet_lock; /* held for reading while the outlet is used */
-    struct stream_outlet outlet;
-    bool leads; /* the outlet may be used */
+    /* The one in force is ways[epoch & 1]. Who uses it counts itself in, so that whoever replaces
+     * it can wait for the count before, which only falls, however many come meanwhile. */
+    struct stream_way {
+        struct stream_outlet outlet;
+        bool leads; /* the outlet may be used */
+        _Atomic uint32_t inside;
+    } ways[2];
+    _Atomic uint32_t epoch;
 
     _Atomic uint64_t in_flight, in_flight_bytes, appended_items, offered_again, ended[SL_OUTCOMES];
 
@@ -62,6 +67,11 @@ bool stream_try_ref(struct stream *); /* for timers: false where the last one wa
 void stream_unref(struct stream *);
 /* May a record of so many bytes be on its way, besides those that are? */
 bool stream_window_open(const struct stream *, uint64_t bytes);
+/* Where it leads, until stream_way_leave; may be entered again within. */
+struct stream_way *stream_way_enter(struct stream *);
+void stream_way_leave(struct stream_way *);
+/* Some of it has ended. */
+void stream_fell(struct stream *);
 /* A root for a record; takes over the references to payload and metadata. NULL: no memory, and they
  * are given back. */
 struct delivery *stream_root(struct stream *, struct payload *, const sl_metadata *,

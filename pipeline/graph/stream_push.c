@@ -48,11 +48,11 @@ void stream_root_launch(struct delivery *root, struct flight *f, uint64_t seq, u
 
 void stream_deliver(struct stream *s, struct delivery *d)
 {
-    pthread_rwlock_rdlock(&s->outlet_lock);
-    const bool leads = s->leads;
+    struct stream_way *way = stream_way_enter(s);
+    const bool leads = way->leads;
     if (leads)
-        s->outlet.push(s->outlet.ctx, d);
-    pthread_rwlock_unlock(&s->outlet_lock);
+        way->outlet.push(way->outlet.ctx, d);
+    stream_way_leave(way);
     if (!leads) {
         const struct ending e = {
             .outcome = SL_FAILED, .status = SL_ERR_SHUTDOWN, .why = "shutdown"};
@@ -82,7 +82,6 @@ void stream_root_settled(void *ctx, uint64_t cookie, const sl_result *result)
     struct stream *s = ctx;
     struct flight *f = (struct flight *)(uintptr_t)cookie;
     const uint32_t failed = atomic_load_explicit(&f->failed, memory_order_acquire);
-    (void)result;
     if (failed) {
         atomic_fetch_add_explicit(&s->offered_again, failed, memory_order_relaxed);
         journal_put_back(s->log, f->seq);
@@ -91,6 +90,8 @@ void stream_root_settled(void *ctx, uint64_t cookie, const sl_result *result)
     atomic_fetch_sub_explicit(&s->in_flight, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&s->in_flight_bytes, f->bytes, memory_order_release);
     free(f);
+    if (result->n[SL_FAILED] < result->items)
+        stream_fell(s);
     stream_wake(s);
     stream_unref(s);
 }
@@ -104,6 +105,7 @@ struct append {
     struct delivery *d;
     struct delivery *run;
     struct ledger *ledger;
+    _Atomic uint32_t *pending;
     _Atomic uint32_t refs; /* whoever appends, and `durable` */
     uint8_t head[];
 };
@@ -135,6 +137,8 @@ static void on_durable(struct journal_write *write, int32_t status)
         atomic_fetch_sub_explicit(&a->stream->appended_items, write->items, memory_order_relaxed);
         end(a->d, a->run, &lost, a->ledger);
     }
+    if (a->pending)
+        atomic_fetch_sub(a->pending, 1);
     append_unref(a);
 }
 
@@ -154,9 +158,9 @@ static bool outlet_takes(struct stream *s, uint64_t bytes)
 {
     if (!stream_window_open(s, bytes))
         return false;
-    pthread_rwlock_rdlock(&s->outlet_lock);
-    const bool room = s->leads && s->outlet.has_room(s->outlet.ctx, NULL);
-    pthread_rwlock_unlock(&s->outlet_lock);
+    struct stream_way *way = stream_way_enter(s);
+    const bool room = way->leads && way->outlet.has_room(way->outlet.ctx, NULL);
+    stream_way_leave(way);
     return room;
 }
 
@@ -187,7 +191,8 @@ static int32_t append(struct stream *s, struct append *a, struct iovec *parts, s
     return journal_append(s->log, &a->write);
 }
 
-void stream_push(struct stream *s, struct delivery *d, struct delivery *run, struct ledger *ledger)
+void stream_push(struct stream *s, struct delivery *d, struct delivery *run, struct ledger *ledger,
+                 _Atomic uint32_t *pending)
 {
     struct iovec few[FEW_PARTS], *parts = few;
     struct flight *flight = NULL;
@@ -201,8 +206,10 @@ void stream_push(struct stream *s, struct delivery *d, struct delivery *run, str
     if (!a || !parts) {
         refuse(d, run, head ? SL_ERR_NOMEM : SL_ERR_TOO_LARGE, ledger);
     } else {
-        *a = (struct append){.stream = s, .d = d, .run = run, .ledger = ledger};
+        *a = (struct append){.stream = s, .d = d, .run = run, .ledger = ledger, .pending = pending};
         atomic_init(&a->refs, 2);
+        if (pending)
+            atomic_fetch_add(pending, 1);
         const uint64_t bytes = p->bytes;
         struct delivery *root = root_of(s, d, &flight);
         a->write.take = root != NULL;
@@ -211,6 +218,8 @@ void stream_push(struct stream *s, struct delivery *d, struct delivery *run, str
             atomic_fetch_add_explicit(&s->appended_items, a->write.items, memory_order_relaxed);
         } else {
             refuse(d, run, status, ledger);
+            if (pending)
+                atomic_fetch_sub(pending, 1);
             append_unref(a);
         }
         const bool taken = status == SL_OK && a->write.taken;

@@ -89,10 +89,11 @@ static struct delivery *open_part(struct stream *s, struct delivery *root, struc
             else
                 (void)delivery_settle(&piece, 1, &before, NULL);
         }
-        f->settled_before = false;
-        if (n)
+        if (n) { /* else it has made room for others meanwhile, and the flight is over */
+            f->settled_before = false;
             (void)delivery_derive(s->runtime->memory, pieces, n, SL_ITEMWISE, NULL, NULL, NULL,
                                   &part);
+        }
     }
     free(open);
     free(pieces);
@@ -141,10 +142,9 @@ static bool has_room(struct stream *s)
     pthread_mutex_lock(&s->mutex);
     s->waits_for_outlet = true;
     pthread_mutex_unlock(&s->mutex);
-    pthread_rwlock_rdlock(&s->outlet_lock);
-    const bool leads = s->leads;
-    const bool room = leads && s->outlet.has_room(s->outlet.ctx, &s->hear);
-    pthread_rwlock_unlock(&s->outlet_lock);
+    struct stream_way *way = stream_way_enter(s);
+    const bool room = way->leads && way->outlet.has_room(way->outlet.ctx, &s->hear);
+    stream_way_leave(way);
     if (room) {
         pthread_mutex_lock(&s->mutex);
         s->waits_for_outlet = false;
@@ -156,7 +156,10 @@ static bool has_room(struct stream *s)
 static enum progress read_one(struct stream *s)
 {
     struct journal_record rec;
-    if (journal_peek(s->log, &rec) != SL_OK || !stream_window_open(s, rec.bytes) || !has_room(s))
+    const int32_t found = journal_peek(s->log, &rec);
+    if (found != SL_OK)
+        return found == SL_ERR_NOT_FOUND ? READ_DONE : READ_LATER;
+    if (!stream_window_open(s, rec.bytes) || !has_room(s))
         return READ_DONE;
     struct payload *p = payload_open(s->runtime->memory, rec.bytes);
     if (!p)
@@ -227,14 +230,15 @@ void stream_wake(struct stream *s)
 
 void stream_back_off(struct stream *s)
 {
-    int64_t backoff = atomic_load_explicit(&s->backoff_ns, memory_order_relaxed) * 2;
-    backoff = backoff < first_backoff_ns  ? first_backoff_ns
-              : backoff > last_backoff_ns ? last_backoff_ns
-                                          : backoff;
-    atomic_store_explicit(&s->backoff_ns, backoff, memory_order_relaxed);
     pthread_mutex_lock(&s->mutex);
-    if (!s->read_at_ns)
+    if (!s->read_at_ns) { /* what fails together is one failure */
+        int64_t backoff = atomic_load_explicit(&s->backoff_ns, memory_order_relaxed) * 2;
+        backoff = backoff < first_backoff_ns  ? first_backoff_ns
+                  : backoff > last_backoff_ns ? last_backoff_ns
+                                              : backoff;
+        atomic_store_explicit(&s->backoff_ns, backoff, memory_order_relaxed);
         read_from(s, clock_now(s->runtime->clock) + backoff);
+    }
     pthread_mutex_unlock(&s->mutex);
 }
 
