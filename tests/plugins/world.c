@@ -30,6 +30,7 @@ struct name {
     char id[32];
     uint32_t mode;
     uint64_t items;
+    uint8_t seen[TEST_SPANS_MAX];
 };
 
 static struct {
@@ -41,7 +42,10 @@ static struct {
     struct test_counts counts;
     uint64_t cookies;
     uint8_t heard[OFFERS_MAX]; /* bits: 1 taken, 2 settled, 4 wants to hear taken */
-    uint8_t seen[TEST_SPANS_MAX];
+    struct {
+        uint32_t first, n;
+    } offers[OFFERS_MAX]; /* by cookie */
+    uint8_t seen[TEST_SPANS_MAX], acknowledged[TEST_SPANS_MAX];
 } world = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void lock(void)
@@ -76,6 +80,8 @@ static void on_settled(void *ctx, uint64_t cookie, const sl_result *r)
     world.heard[cookie] |= 2;
     for (uint32_t i = 0; i < SL_OUTCOMES; i++)
         world.counts.ended[i] += r->n[i];
+    if (!r->n[SL_FAILED] && !r->n[SL_REJECTED])
+        memset(world.acknowledged + world.offers[cookie].first, 1, world.offers[cookie].n);
     unlock();
 }
 
@@ -94,6 +100,8 @@ static int32_t offer_through(struct source *s, uint32_t first, uint32_t n)
         lock();
         const uint64_t cookie = world.cookies++ % OFFERS_MAX;
         world.heard[cookie] = s->want_taken ? 4 : 0;
+        world.offers[cookie].first = first;
+        world.offers[cookie].n = n;
         world.counts.offers++; /* settled may be heard before the offer returns */
         world.counts.items += n;
         unlock();
@@ -237,6 +245,7 @@ static int32_t send(void *self, sl_delivery *d, sl_send *send)
         uint64_t id;
         memcpy(&id, sl_span_at(&view, i)->span_id, sizeof id);
         world.seen[(id - 1) % TEST_SPANS_MAX]++;
+        n->seen[(id - 1) % TEST_SPANS_MAX]++;
         n->items++;
     }
     unlock();
@@ -275,6 +284,7 @@ static void reset(void)
     memset(&world.counts, 0, sizeof world.counts);
     memset(world.heard, 0, sizeof world.heard);
     memset(world.seen, 0, sizeof world.seen);
+    memset(world.acknowledged, 0, sizeof world.acknowledged);
     world.cookies = 0;
     unlock();
 }
@@ -302,6 +312,22 @@ static uint32_t seen(uint32_t span)
     return n;
 }
 
+static uint32_t seen_by(const char *sink, uint32_t span)
+{
+    lock();
+    const uint32_t n = name_of(sink)->seen[span % TEST_SPANS_MAX];
+    unlock();
+    return n;
+}
+
+static bool acknowledged(uint32_t span)
+{
+    lock();
+    const bool is = world.acknowledged[span % TEST_SPANS_MAX];
+    unlock();
+    return is;
+}
+
 static uint64_t items(const char *sink)
 {
     lock();
@@ -325,6 +351,8 @@ static const void *interface_of(void *self, const char *id)
                                      .counts = counts,
                                      .mode = set_mode,
                                      .seen = seen,
+                                     .seen_by = seen_by,
+                                     .acknowledged = acknowledged,
                                      .items = items,
                                      .components = components};
     (void)self;

@@ -17,6 +17,8 @@ typedef struct test_world {
     /* What sinks of that name do from now on; enum test_sink_mode without PARTIAL. */
     void (*mode)(const char *sink, uint32_t mode);
     uint32_t (*seen)(uint32_t span); /* how often one of the sinks took it */
+    uint32_t (*seen_by)(const char *sink, uint32_t span);
+    bool (*acknowledged)(uint32_t span); /* none of its offer has failed or was rejected */
     uint64_t (*items)(const char *sink);
     uint32_t (*components)(void); /* that exist now */
 } test_world;
