@@ -47,14 +47,21 @@ static bool holds_up(const struct pipeline *p)
     return p->n_exporters > 1;
 }
 
-/* The journal behind which the queue overflows to disk; NULL: it does not. */
+/* The journal behind which the queue overflows to disk; NULL: it does not. Where it did under
+ * another configuration it still does: what is left there is to be sent. */
 static const struct pipeline *journal_before(const struct graph *g, const struct component *c,
-                                             uint32_t index)
+                                             uint32_t index, const char *name)
 {
-    for (uint32_t i = 0; i < g->n_pipelines; i++)
-        if (g->pipelines[i]->journal.wanted && leads_to(g->pipelines[i], c, index) &&
-            holds_up(g->pipelines[i]))
-            return g->pipelines[i];
+    for (uint32_t i = 0; i < g->n_pipelines; i++) {
+        const struct pipeline *p = g->pipelines[i];
+        struct stream_options o;
+        if (!p->journal.wanted || !leads_to(p, c, index))
+            continue;
+        journal_options(p, &o);
+        o.name = name;
+        if (holds_up(p) || stream_is_there(&o))
+            return p;
+    }
     return NULL;
 }
 
@@ -63,11 +70,11 @@ static int32_t open_one(const struct graph *g, const struct component *c, uint32
 {
     char name[256];
     const sl_bytes storage = c->exporter->sending_queue.storage;
-    const struct pipeline *p = storage.n ? NULL : journal_before(g, c, index);
     struct stream_options o = {.name = name};
+    (void)snprintf(name, sizeof name, "out %.200s %s", c->id, service_signal_name(1u << index));
+    const struct pipeline *p = storage.n ? NULL : journal_before(g, c, index, name);
     if (!storage.n && !p)
         return SL_OK;
-    (void)snprintf(name, sizeof name, "out %.200s %s", c->id, service_signal_name(1u << index));
     if (p) {
         journal_options(p, &o);
         o.name = name;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- references ---- */
 
@@ -187,6 +188,14 @@ static char *directory_of(const struct stream_options *o)
     for (char *p = path + strlen(o->directory) + 1; *p; p++) /* ids hold no other such characters */
         *p = *p == '/' ? '@' : *p == ' ' ? '-' : *p;
     return path;
+}
+
+bool stream_is_there(const struct stream_options *o)
+{
+    char *directory = directory_of(o);
+    const bool is_there = directory && access(directory, F_OK) == 0;
+    free(directory);
+    return is_there;
 }
 
 static int32_t open_log(struct stream *s, const struct stream_options *o, sl_error *error)

@@ -40,6 +40,8 @@ struct stream_outlet {
 /* [control] The stream of this directory and name, opened if nobody has it; options that can change
  * do. NULL: see `error`. */
 struct stream *stream_open(struct runtime *, const struct stream_options *, sl_error *error);
+/* Has there been one of this directory and name? */
+bool stream_is_there(const struct stream_options *);
 /* Gives up one stream_open; closes with the last of them, and of its deliveries on their way. */
 void stream_release(struct stream *);
 
