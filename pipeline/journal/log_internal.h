@@ -22,7 +22,9 @@
 #include <stdatomic.h>
 
 enum {
-    SPARES_MAX = 2,
+    SPARES_MAX = 8,
+    SPARE_BYTES =
+        32 << 20,   /* of small segments, so many are kept that a burst needs no new files */
     BATCH_MAX = 64, /* records that one write takes */
     FLUSH_NS = 20 * 1000 * 1000,
     RETRY_NS = 1000 * 1000 * 1000
@@ -217,6 +219,13 @@ struct journal {
 static inline void log_enter(struct journal *j)
 {
     (void)pthread_mutex_lock(&j->mutex);
+}
+
+/* How many spare segments are kept: a fresh file costs two to three times the CPU of a used one. */
+static inline uint32_t spares_kept(const struct journal *j)
+{
+    const uint64_t n = SPARE_BYTES / j->segment_bytes;
+    return n < 2 ? 2 : n < SPARES_MAX ? (uint32_t)n : SPARES_MAX;
 }
 
 static inline bool is_power(const struct journal *j)

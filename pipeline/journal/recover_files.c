@@ -92,7 +92,7 @@ static int32_t read_head(struct recovery *r, uint64_t id, struct found *found)
 static void add_spare(struct journal *j, uint64_t id, uint64_t bytes)
 {
     char name[FORMAT_NAME_MAX];
-    if (bytes == j->segment_bytes && j->n_spares < SPARES_MAX) {
+    if (bytes == j->segment_bytes && j->n_spares < spares_kept(j)) {
         j->spares[j->n_spares++] = (struct spare){.id = id, .fd = -1};
         return;
     }

@@ -134,7 +134,7 @@ static void free_head(struct journal *j)
         j->newest = NULL;
     /* what is being read must stay as it is; a full disk wants its room back, but for what the next
      * segment can be made of */
-    const uint32_t spares = j->state == JOURNAL_NO_ROOM ? 1 : SPARES_MAX;
+    const uint32_t spares = j->state == JOURNAL_NO_ROOM ? 1 : spares_kept(j);
     const bool again =
         s->pins == 0 && s->bytes == j->segment_bytes && !s->cut && j->n_spares < spares;
     (void)pthread_mutex_unlock(&j->mutex);
