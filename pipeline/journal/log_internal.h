@@ -221,10 +221,12 @@ static inline void log_enter(struct journal *j)
     (void)pthread_mutex_lock(&j->mutex);
 }
 
-/* How many spare segments are kept: a fresh file costs two to three times the CPU of a used one. */
+/* How many spare segments are kept: a fresh file costs two to three times the CPU of a used one, but
+ * spare ones are not to be a large part of what the journal may take. */
 static inline uint32_t spares_kept(const struct journal *j)
 {
-    const uint64_t n = SPARE_BYTES / j->segment_bytes;
+    const uint64_t share = j->config.max_bytes / 16;
+    const uint64_t n = (share < SPARE_BYTES ? share : SPARE_BYTES) / j->segment_bytes;
     return n < 2 ? 2 : n < SPARES_MAX ? (uint32_t)n : SPARES_MAX;
 }
 
