@@ -208,7 +208,8 @@ static size_t parse(struct http_conn *c, const uint8_t *at, size_t n)
         else if (c->expects && c->body_got == 0)
             send_continue(c);
     }
-    if (c->stage == HTTP_STAGE_HEADERS)
+    const bool chunked = c->stage == HTTP_STAGE_BODY && c->rq.length == HTTP_NO_LENGTH;
+    if (c->stage == HTTP_STAGE_HEADERS || chunked) /* trailers come after chunks */
         http_request_remember(c, (const char *)at, taken);
     c->parsing = false;
     return taken;

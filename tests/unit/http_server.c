@@ -74,6 +74,51 @@ static void split_everywhere(void **state)
     }
 }
 
+/* Every two cuts of a request that has chunks and a trailer. */
+static void split_twice(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct client c;
+    const size_t n = strlen(post_chunked);
+    fixture_start(&f);
+    client_open(&c, &f);
+    for (size_t first = 1; first < n; first++) {
+        for (size_t second = first + 1; second < n; second++) {
+            c.n = 0;
+            assert_true(client_send(&c, post_chunked, first));
+            assert_true(client_send(&c, post_chunked + first, second - first));
+            assert_true(client_send(&c, post_chunked + second, n - second));
+            client_wait(&c, 1);
+            client_expect(&c, echoed);
+        }
+    }
+    client_close(&c);
+    fixture_finish(&f);
+}
+
+/* A trailer's second line is refused however it is cut. */
+static void folded_trailer(void **state)
+{
+    (void)state;
+    static const char post[] = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "1\r\na\r\n0\r\nTrailer: 1\r\n folded\r\n\r\n";
+    const size_t n = sizeof post - 1;
+    for (size_t cut = 1; cut <= n; cut++) {
+        struct fixture f = {0};
+        struct client c;
+        fixture_start(&f);
+        client_open(&c, &f);
+        (void)client_send(&c, post, cut);
+        (void)client_send(&c, post + cut, n - cut);
+        client_wait_end(&c);
+        client_expect(&c, "HTTP/1.1 400 ");
+        assert_int_equal(f.app.ended, 0);
+        client_close(&c);
+        fixture_finish(&f);
+    }
+}
+
 /* The last one is broken, which must not harm those before it. */
 static void pipelined(void **state)
 {
@@ -424,6 +469,7 @@ int main(void)
     (void)signal(SIGPIPE, SIG_IGN); /* as the host does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(get_and_keep_alive), cmocka_unit_test(split_everywhere),
+        cmocka_unit_test(split_twice),        cmocka_unit_test(folded_trailer),
         cmocka_unit_test(pipelined),          cmocka_unit_test(malformed),
         cmocka_unit_test(limits_of_the_head), cmocka_unit_test(limits_of_the_body),
         cmocka_unit_test(refusals),           cmocka_unit_test(answer_headers),
