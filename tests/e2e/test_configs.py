@@ -21,6 +21,11 @@ def switched_on(text):
     return re.sub(r"(?m)^( *)#(?=\S)|^( *)#(?=  )", r"\1\2", text)
 
 
+def telling(text):
+    """With a log that also says how it ended."""
+    return text.replace("level: warn", "level: info")
+
+
 def attributes(holder):
     return {a.key: MessageToDict(a.value) for a in holder.attributes}
 
@@ -101,7 +106,7 @@ class Configs(EndToEnd):
 
     def test_sidecar(self):
         gateway = self.grpc_destination()
-        sluice = self.shipped("sidecar.yaml", SLUICE_GATEWAY=gateway.endpoint)
+        sluice = self.shipped("sidecar.yaml", telling, SLUICE_GATEWAY=gateway.endpoint)
         self.send_each(sluice)
         self.assert_arrived(gateway)  # no later than the answers
         gateway.script(Reply("INVALID_ARGUMENT"))
@@ -109,7 +114,7 @@ class Configs(EndToEnd):
         self.assertFalse(answer.ok)
         self.assertFalse(answer.retryable)
         self.expect_errors(sluice, "INVALID_ARGUMENT")
-        self.check_ledger_and_stop(sluice)
+        self.finish(sluice)
 
     def test_durable(self):
         a, b = self.http_destination(), self.http_destination()
@@ -126,12 +131,6 @@ class Configs(EndToEnd):
         wait_until(lambda: all(set(otlp.seqs(s, *b.bodies(s))) == set(range(20)) for s in SIGNALS),
                    lambda: "all to arrive at the one that was away")
         self.finish_empty(sluice)
-
-    def check_ledger_and_stop(self, sluice):
-        """The log begins at warnings, so that its last line does not tell what was left: the exit code does."""
-        sluice.check_ledger()
-        self.assertEqual(sluice.stop(), 0)
-        self.check_log(sluice)
 
     def test_redaction(self):
         sluice = self.shipped("redaction.yaml")
