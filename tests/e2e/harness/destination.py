@@ -39,6 +39,7 @@ class Reply:
     retry_after: float | None = None
     body: bytes = b""
     message: str = "as the test wants it"
+    held: bool = False  # not before release()
 
 
 def partial(signal, rejected, message="some were bad"):
@@ -59,7 +60,10 @@ class Destination:
     def _take(self, request):
         with self._lock:
             self.requests.append(request)
-            return self.replies.popleft() if self.replies else self.usually
+            reply = self.replies.popleft() if self.replies else self.usually
+        if isinstance(reply, Reply) and reply.held:
+            self._released.wait()
+        return reply
 
     def script(self, *replies):
         with self._lock:
