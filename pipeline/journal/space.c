@@ -293,6 +293,20 @@ static int32_t begin(struct journal *j, uint64_t bytes)
     return SL_OK;
 }
 
+/* The same. Where the disk has none, what the newest segment takes, too, may be given back for it. */
+static int32_t begin_at_last(struct journal *j, uint64_t bytes)
+{
+    for (;;) {
+        const uint64_t in_use = j->in_use_bytes;
+        const int32_t status = begin(j, bytes);
+        if (status == SL_OK)
+            return status;
+        space_free_heads(j);
+        if (j->in_use_bytes == in_use)
+            return status;
+    }
+}
+
 /* Makes max_bytes have room for another segment. */
 static int32_t make_room(struct journal *j, uint64_t bytes, enum space_for what)
 {
@@ -340,7 +354,7 @@ int32_t space_ensure(struct journal *j, uint64_t bytes, enum space_for what)
             (void)sync_now(j, true);
         status = make_room(j, whole, what);
         if (status == SL_OK && !j->active) /* to make room may have taken a new segment itself */
-            status = begin(j, whole);
+            status = begin_at_last(j, whole);
     }
     return status;
 }

@@ -6,10 +6,8 @@
 static void do_work(struct journal *j)
 {
     sync_heed_failure(j);
-    if (j->state == JOURNAL_NO_ROOM || j->state == JOURNAL_FAILED) {
-        space_free_heads(j);
+    if (j->state == JOURNAL_NO_ROOM || j->state == JOURNAL_FAILED)
         (void)space_ensure(j, FORMAT_RECORD_BYTES, SPACE_FOR_DATA);
-    }
     const int32_t flushed = settle_flush(j);
     space_free_heads(j);
     copy_forward(j);
