@@ -373,6 +373,17 @@ static void write_end(struct journal *j)
     (void)append_at_tail(j, &part, 1, sizeof bytes);
 }
 
+/* [turn] All that is due. False: it is not on the disk. */
+static bool write_last(struct journal *j)
+{
+    const bool written = settle_flush(j) == SL_OK;
+    space_free_heads(j);
+    if (written)
+        write_end(j);
+    const bool synced = !is_power(j) || sync_now(j, true) == SL_OK;
+    return written && synced;
+}
+
 void journal_close(struct journal *j)
 {
     fault_point("journal.close.begin");
@@ -380,11 +391,9 @@ void journal_close(struct journal *j)
     log_enter(j);
     log_take_turn(j);
     sync_heed_failure(j);
-    (void)settle_flush(j);
-    space_free_heads(j);
-    write_end(j);
-    if (is_power(j))
-        (void)sync_now(j, true);
+    /* what a failed call takes back is written once more, as nobody comes later to do it */
+    if (!write_last(j))
+        (void)write_last(j);
     log_give_turn(j);
     j->told.work_ns = -1;
     j->told.room = false;
