@@ -128,6 +128,12 @@ void journal_fixture_open(struct journal_fixture *f)
         fail_msg("%s", error.text);
 }
 
+void journal_fixture_start(struct journal_fixture *f)
+{
+    journal_fixture_init(f);
+    journal_fixture_open(f);
+}
+
 void journal_fixture_crash(struct journal_fixture *f)
 {
     f->dead = true;
@@ -229,6 +235,12 @@ uint64_t journal_fixture_append(struct journal_fixture *f, uint64_t key, uint32_
     assert_int_equal(journal_fixture_try(f, &w, key, bytes, items, take), SL_OK);
     assert_int_equal(w.taken, take);
     return w.seq;
+}
+
+void journal_fixture_pass(struct journal_fixture *f, uint64_t key, uint32_t bytes, uint32_t items)
+{
+    const uint64_t seq = journal_fixture_append(f, key, bytes, items, true);
+    assert_int_equal(journal_settle(f->journal, seq, 0, items), items);
 }
 
 uint64_t journal_fixture_take(struct journal_fixture *f, uint64_t key)

@@ -8,7 +8,7 @@
 
 struct journal_fixture {
     char directory[64];
-    struct journal_config config; /* may be changed before fixture_journal_open */
+    struct journal_config config; /* may be changed before journal_fixture_open */
     struct journal_io io;         /* the system's calls, unless the next members say otherwise */
     struct journal *journal;
     _Atomic int64_t now_ns;
@@ -21,6 +21,7 @@ struct journal_fixture {
 
 void journal_fixture_init(struct journal_fixture *);
 void journal_fixture_open(struct journal_fixture *);
+void journal_fixture_start(struct journal_fixture *); /* both, with the usual configuration */
 /* Ends the process, so to speak, without a word, and opens the log again. */
 void journal_fixture_crash(struct journal_fixture *);
 void journal_fixture_reopen(struct journal_fixture *); /* closes it in order */
@@ -32,6 +33,8 @@ uint64_t journal_fixture_append(struct journal_fixture *, uint64_t key, uint32_t
                                 uint32_t items, bool take);
 int32_t journal_fixture_try(struct journal_fixture *, struct journal_write *, uint64_t key,
                             uint32_t bytes, uint32_t items, bool take);
+/* The same, of a record that is taken and settled whole at once. */
+void journal_fixture_pass(struct journal_fixture *, uint64_t key, uint32_t bytes, uint32_t items);
 /* Takes the next record, and checks its body; its number. */
 uint64_t journal_fixture_take(struct journal_fixture *, uint64_t key);
 bool journal_fixture_waits(struct journal_fixture *);

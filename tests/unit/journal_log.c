@@ -15,8 +15,7 @@ static void taken_and_settled(void **state)
 {
     struct journal_fixture f;
     (void)state;
-    journal_fixture_init(&f);
-    journal_fixture_open(&f);
+    journal_fixture_start(&f);
     assert_false(journal_fixture_waits(&f));
     const uint64_t seq = journal_fixture_append(&f, 1, 1000, 3, true);
     assert_false(journal_fixture_waits(&f));
@@ -50,8 +49,7 @@ static void waits_at_the_next_opening(void **state)
     struct journal_fixture f;
     (void)state;
     for (int crash = 0; crash < 2; crash++) {
-        journal_fixture_init(&f);
-        journal_fixture_open(&f);
+        journal_fixture_start(&f);
         const uint64_t first = journal_fixture_append(&f, 1, 100, 1, true);
         const uint64_t second = journal_fixture_append(&f, 2, 0, 2, false);
         struct journal_write w;
@@ -109,8 +107,7 @@ static void in_parts(void **state)
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         const uint32_t n = sizes[k], words = (n + 63) / 64;
         uint64_t mask[16];
-        journal_fixture_init(&f);
-        journal_fixture_open(&f);
+        journal_fixture_start(&f);
         const uint64_t seq = journal_fixture_append(&f, 1, 100, n, true);
         journal_open_items(f.journal, seq, mask);
         uint32_t open = 0;
@@ -145,8 +142,7 @@ static void put_back(void **state)
     struct journal_fixture f;
     struct journal_write w;
     (void)state;
-    journal_fixture_init(&f);
-    journal_fixture_open(&f);
+    journal_fixture_start(&f);
     const uint64_t a = journal_fixture_append(&f, 1, 10, 2, true);
     const uint64_t b = journal_fixture_append(&f, 2, 20, 2, true);
     const uint64_t c = journal_fixture_append(&f, 3, 30, 2, false);
@@ -187,11 +183,9 @@ static void files_are_used_again(void **state)
 {
     struct journal_fixture f;
     (void)state;
-    journal_fixture_init(&f);
-    journal_fixture_open(&f);
+    journal_fixture_start(&f);
     for (uint64_t i = 0; i < 500; i++) {
-        const uint64_t seq = journal_fixture_append(&f, i, 10000, 1, true);
-        journal_settle(f.journal, seq, 0, 1);
+        journal_fixture_pass(&f, i, 10000, 1);
         if (i % 10 == 0)
             journal_work(f.journal);
     }
@@ -214,8 +208,7 @@ static void opened_often(void **state)
 {
     struct journal_fixture f;
     (void)state;
-    journal_fixture_init(&f);
-    journal_fixture_open(&f);
+    journal_fixture_start(&f);
     for (uint64_t i = 0; i < 100; i++) {
         (void)journal_fixture_append(&f, i, 100, 1, false);
         if (i % 2)
@@ -240,8 +233,7 @@ static void one_process_at_a_time(void **state)
     struct journal *other = NULL;
     sl_error error = {.size = sizeof error};
     (void)state;
-    journal_fixture_init(&f);
-    journal_fixture_open(&f);
+    journal_fixture_start(&f);
     assert_int_equal(journal_open(&f.config, &other, &error), SL_ERR_STATE);
     assert_non_null(strstr(error.text, "in use"));
     const uint64_t seq = journal_fixture_append(&f, 1, 10, 1, true);
@@ -308,8 +300,7 @@ static void notes(void **state)
         journal_work(f.journal);
         /* they go with the files that are used again, in their order */
         for (uint64_t i = 0; i < 100; i++) {
-            const uint64_t seq = journal_fixture_append(&f, i, 10000, 1, true);
-            journal_settle(f.journal, seq, 0, 1);
+            journal_fixture_pass(&f, i, 10000, 1);
             journal_work(f.journal);
             if (i == 50)
                 note(&f, "sampler", "d", "5");
