@@ -152,7 +152,8 @@ bool journal_waits(struct journal *);
 /* [reader] The next record that waits. SL_ERR_NOT_FOUND: none does. */
 int32_t journal_peek(struct journal *, struct journal_record *);
 /* [reader] Takes it and reads its `bytes`; SL_ERR_INVALID: it is damaged, has been moved aside and
- * told as ended: peek for the next one. SL_ERR_UNAVAILABLE: it could not be read now; it waits on.
+ * told as ended: peek for the next one. SL_ERR_UNAVAILABLE: it could not be read now; it waits on,
+ * before all others, and counts as damaged once the disk has failed to read it a hundred times.
  * SL_ERR_NOT_FOUND: it has expired meanwhile. */
 int32_t journal_take(struct journal *, const struct journal_record *, uint8_t *body);
 /* [reader] The body of a taken record makes no sense to its owner: as if it were damaged. */

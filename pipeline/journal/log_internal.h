@@ -109,9 +109,10 @@ struct journal_entry {
     uint32_t bytes; /* of the owner's body */
     uint32_t items, open;
     enum entry_state state;
-    bool forgetful;      /* no memory for the mask: `open` is all that is known */
-    uint64_t *open_mask; /* NULL: all are open, or `forgetful` */
-    uint64_t small_mask; /* its place, for up to 64 items */
+    uint32_t failed_reads; /* in a row: the disk gave an error */
+    bool forgetful;        /* no memory for the mask: `open` is all that is known */
+    uint64_t *open_mask;   /* NULL: all are open, or `forgetful` */
+    uint64_t small_mask;   /* its place, for up to 64 items */
 };
 
 struct entry_table {

@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A body is damaged once so many reads in a row have failed. The reader waits between them, so that
+ * a disk that fails for a moment costs nothing. */
+enum { FAILED_READS_MAX = 100 };
+
 /* ---- the cursor ---- */
 
 static void move_cursor(struct journal *j, struct segment *s, uint64_t at)
@@ -275,10 +279,13 @@ int32_t journal_take(struct journal *j, const struct journal_record *record, uin
     }
     struct segment *s = e->segment;
     const uint64_t at = e->at;
-    int right = -EIO;
+    const bool is_last = e->failed_reads + 1 == FAILED_READS_MAX;
+    int right = -EAGAIN;
     if (segment_pin(j, s, &failed)) {
         (void)pthread_mutex_unlock(&j->mutex);
         right = read_body(j, s, at, record->seq, (uint32_t)record->bytes, body);
+        if (right == -EIO && is_last)
+            right = 0;
         if (right == 0)
             quarantine_save(j, s->fd, s->id, at, at + format_room(record->bytes));
         (void)pthread_mutex_lock(&j->mutex);
@@ -288,12 +295,14 @@ int32_t journal_take(struct journal *j, const struct journal_record *record, uin
     if (!e) {
         status = SL_ERR_NOT_FOUND;
     } else if (right < 0) {
+        e->failed_reads += right == -EIO;
         put_back_first(j, e);
         status = SL_ERR_UNAVAILABLE;
     } else if (right == 0) {
         read_end_damaged(j, e);
         status = SL_ERR_INVALID;
     } else {
+        e->failed_reads = 0;
         j->reread_records++;
     }
     log_leave(j);

@@ -15,6 +15,15 @@
 
 /* ---- input and output ---- */
 
+static ssize_t fixture_pread(void *ctx, int fd, void *to, size_t n, uint64_t at)
+{
+    const struct journal_fixture *f = ctx;
+    const uint64_t bad = f->bad_byte;
+    if (bad && bad >= at && bad - at < n)
+        return -EIO;
+    return journal_io_posix.pread(NULL, fd, to, n, at);
+}
+
 static ssize_t fixture_pwritev(void *ctx, int fd, const struct iovec *parts, int n, uint64_t at)
 {
     struct journal_fixture *f = ctx;
@@ -100,6 +109,7 @@ void journal_fixture_init(struct journal_fixture *f)
     assert_non_null(mkdtemp(f->directory));
     f->io = journal_io_posix;
     f->io.ctx = f;
+    f->io.pread = fixture_pread;
     f->io.pwritev = fixture_pwritev;
     f->io.sync = fixture_sync;
     f->io.allocate = fixture_allocate;

@@ -14,6 +14,7 @@ struct journal_fixture {
     _Atomic int64_t now_ns;
     _Atomic bool dead; /* what is written from now on is lost: the process was killed */
     _Atomic int fail_write, fail_sync, fail_allocate; /* errno of every such call; 0: none fails */
+    _Atomic uint64_t bad_byte; /* every read of this byte of a file fails with EIO; 0: none */
     _Atomic uint64_t syncs, rooms, states;
     _Atomic uint64_t ended_records[3], ended_items[3];
     _Atomic int64_t work_ns; /* the soonest that was asked for since the last call; -1: none */

@@ -1,5 +1,6 @@
 /* The journal's log at its limits: full, without room on the disk, with what is too old, and with a
  * little that is old. */
+#include "pipeline/journal/format.h"
 #include "tests/support/journal_fixture.h"
 
 #include <errno.h>
@@ -208,6 +209,47 @@ static void a_failed_sync(void **state)
     journal_fixture_crash(&f);
     assert_int_equal(journal_fixture_take(&f, 1), before);
     assert_int_equal(journal_fixture_take(&f, 3), w.seq);
+    assert_false(journal_fixture_waits(&f));
+    journal_fixture_end(&f);
+}
+
+/* What the disk cannot read holds up the reader for a while, but not for good. */
+static void a_bad_sector(void **state)
+{
+    enum { BAD_BYTE = FORMAT_RECORDS_AT + BYTES / 2 };
+    static uint8_t body[BYTES];
+    struct journal_fixture f;
+    struct journal_record record;
+    (void)state;
+    journal_fixture_start(&f);
+    const uint64_t bad = journal_fixture_append(&f, 1, BYTES, 2, false);
+    const uint64_t good = journal_fixture_append(&f, 2, 100, 1, false);
+    /* for a moment, and again: nothing is lost */
+    for (int moment = 0; moment < 2; moment++) {
+        f.bad_byte = BAD_BYTE;
+        for (int i = 0; i < 60; i++) {
+            assert_int_equal(journal_peek(f.journal, &record), SL_OK);
+            assert_int_equal(journal_take(f.journal, &record, body), SL_ERR_UNAVAILABLE);
+        }
+        assert_int_equal(journal_fixture_stats(&f).waiting_records, 2);
+        f.bad_byte = 0;
+        assert_int_equal(journal_fixture_take(&f, 1), bad);
+        journal_put_back(f.journal, bad);
+    }
+    f.bad_byte = BAD_BYTE;
+    int32_t status = SL_ERR_UNAVAILABLE;
+    for (int i = 0; i < 100 && status == SL_ERR_UNAVAILABLE; i++) {
+        assert_int_equal(journal_peek(f.journal, &record), SL_OK);
+        assert_int_equal(record.seq, bad);
+        status = journal_take(f.journal, &record, body);
+    }
+    assert_int_equal(status, SL_ERR_INVALID);
+    assert_int_equal(f.ended_records[JOURNAL_QUARANTINED], 1);
+    assert_int_equal(f.ended_items[JOURNAL_QUARANTINED], 2);
+    assert_int_equal(journal_fixture_take(&f, 2), good);
+    assert_int_equal(journal_settle(f.journal, good, 0, 1), 1);
+    f.bad_byte = 0;
+    journal_fixture_reopen(&f);
     assert_false(journal_fixture_waits(&f));
     journal_fixture_end(&f);
 }
