@@ -1,5 +1,6 @@
 /* Bodies of the journal's records. */
 #include "pipeline/journal/envelope.h"
+#include "pipeline/journal/format.h"
 #include <string.h>
 
 enum {
@@ -18,28 +19,6 @@ enum {
     AT_ENTRIES = 20,
     AT_ARRIVED = 24
 };
-
-static void put32(uint8_t *to, uint32_t v)
-{
-    for (uint32_t i = 0; i < 4; i++)
-        to[i] = (uint8_t)(v >> (8 * i));
-}
-
-static void put64(uint8_t *to, uint64_t v)
-{
-    put32(to, (uint32_t)v);
-    put32(to + 4, (uint32_t)(v >> 32));
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 static bool is_credential(sl_bytes key)
 {
@@ -72,7 +51,7 @@ size_t envelope_head_size(const sl_payload *p, const sl_metadata *m)
 
 static uint8_t *put_text(uint8_t *at, sl_bytes text)
 {
-    put32(at, (uint32_t)text.n);
+    format_put32(at, (uint32_t)text.n);
     if (text.n)
         memcpy(at + 4, text.p, text.n);
     return at + 4 + text.n;
@@ -90,13 +69,13 @@ void envelope_head(const sl_payload *p, const sl_metadata *m, uint8_t *head)
         entries++;
     }
     memset(head, 0, FIXED);
-    put32(head + AT_VERSION, VERSION);
-    put32(head + AT_HEAD, (uint32_t)(at - head));
-    put32(head + AT_SIGNAL, p->signal);
-    put32(head + AT_METADATA_FLAGS, m ? m->flags : 0);
-    put32(head + AT_ENCODING, (uint32_t)encoding);
-    put32(head + AT_ENTRIES, entries);
-    put64(head + AT_ARRIVED, m ? (uint64_t)m->arrived_ns : 0);
+    format_put32(head + AT_VERSION, VERSION);
+    format_put32(head + AT_HEAD, (uint32_t)(at - head));
+    format_put32(head + AT_SIGNAL, p->signal);
+    format_put32(head + AT_METADATA_FLAGS, m ? m->flags : 0);
+    format_put32(head + AT_ENCODING, (uint32_t)encoding);
+    format_put32(head + AT_ENTRIES, entries);
+    format_put64(head + AT_ARRIVED, m ? (uint64_t)m->arrived_ns : 0);
     if (encoding)
         memcpy(head + FIXED, p->encoding, encoding);
 }
@@ -106,7 +85,7 @@ static bool take_text(sl_bytes *rest, sl_bytes *text)
 {
     if (rest->n < 4)
         return false;
-    const uint32_t n = get32(rest->p);
+    const uint32_t n = format_get32(rest->p);
     if (n > rest->n - 4)
         return false;
     *text = sl_slice(rest->p + 4, n);
@@ -118,15 +97,16 @@ int32_t envelope_open(sl_bytes body, struct envelope *e, sl_error *error)
 {
     if (body.n < FIXED)
         return sl_fail(error, SL_ERR_INVALID, "a record of %zu bytes has no head", body.n);
-    if (get32(body.p + AT_VERSION) != VERSION)
+    if (format_get32(body.p + AT_VERSION) != VERSION)
         return sl_fail(error, SL_ERR_INVALID,
                        "a record's head is of version %u; this program knows version %d",
-                       get32(body.p + AT_VERSION), VERSION);
-    const uint32_t head = get32(body.p + AT_HEAD), encoding = get32(body.p + AT_ENCODING);
-    *e = (struct envelope){.signal = get32(body.p + AT_SIGNAL),
-                           .metadata_flags = get32(body.p + AT_METADATA_FLAGS),
-                           .arrived_ns = (int64_t)get64(body.p + AT_ARRIVED),
-                           .n_entries = get32(body.p + AT_ENTRIES)};
+                       format_get32(body.p + AT_VERSION), VERSION);
+    const uint32_t head = format_get32(body.p + AT_HEAD),
+                   encoding = format_get32(body.p + AT_ENCODING);
+    *e = (struct envelope){.signal = format_get32(body.p + AT_SIGNAL),
+                           .metadata_flags = format_get32(body.p + AT_METADATA_FLAGS),
+                           .arrived_ns = (int64_t)format_get64(body.p + AT_ARRIVED),
+                           .n_entries = format_get32(body.p + AT_ENTRIES)};
     if (head < FIXED || head > body.n || encoding > head - FIXED)
         return sl_fail(error, SL_ERR_INVALID, "a record's head does not fit into it");
     if (!e->signal || (e->signal & (e->signal - 1)) || e->signal > SL_PROFILES)
