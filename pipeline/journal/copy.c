@@ -59,11 +59,8 @@ static int32_t copy_record(struct journal *j, uint64_t seq, struct link *copying
     e = entry_find(j, seq);
     if (right <= 0 || !e) {
         free(record);
-        if (e && right == 0) {
-            if (e->state == ENTRY_PUT_BACK)
-                tally_sub(&j->put_back, 1, e->open, bytes);
+        if (e && right == 0)
             read_end_damaged(j, e);
-        }
         return right < 0 ? SL_ERR_UNAVAILABLE : SL_OK;
     }
     const uint32_t mask = put_mask(e, record + FORMAT_RECORD_BYTES);

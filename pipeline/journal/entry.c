@@ -83,6 +83,15 @@ void entry_remove(struct journal *j, struct journal_entry *e)
     free(e);
 }
 
+void entry_wait_no_more(struct journal *j, struct journal_entry *e)
+{
+    if (e->state != ENTRY_PUT_BACK)
+        return;
+    e->state = ENTRY_TAKEN;
+    list_take(&e->in_put_back);
+    tally_sub(&j->put_back, 1, e->open, e->bytes);
+}
+
 void entry_move(struct journal_entry *e, struct segment *segment, uint64_t at)
 {
     list_take(&e->in_segment);

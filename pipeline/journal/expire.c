@@ -7,14 +7,12 @@ void expire_head(struct journal *j)
     for (struct link *l = s->entries.after, *after; l != &s->entries; l = after) {
         struct journal_entry *e = entry_in_segment(l);
         after = l->after;
-        if (e->state == ENTRY_PUT_BACK)
-            tally_sub(&j->put_back, 1, e->open, e->bytes);
+        entry_wait_no_more(j, e);
         entry_remove(j, e);
     }
     const struct tally open = s->open, unread = s->unread;
     log_count_ended(j, JOURNAL_EXPIRED_SIZE, open.records, open.items);
-    tally_sub(&j->open, open.records, open.items, open.bytes);
-    tally_sub(&s->open, open.records, open.items, open.bytes);
+    settle_uncount(j, s, open.records, open.items, open.bytes);
     read_uncount(j, s, unread.records, unread.items, unread.bytes);
 }
 
@@ -28,7 +26,6 @@ static void expire_put_backs(struct journal *j, int64_t born_ns, int64_t *oldest
                 *oldest_ns = e->arrived_ns;
             continue;
         }
-        tally_sub(&j->put_back, 1, e->open, e->bytes);
         log_count_ended(j, JOURNAL_EXPIRED_AGE, 1, e->open);
         settle_record(j, e);
     }
@@ -53,8 +50,7 @@ static void expire_unread(struct journal *j, int64_t born_ns, int64_t *oldest_ns
             settle_record(j, e);
             continue;
         }
-        tally_sub(&s->open, 1, items, bytes);
-        tally_sub(&j->open, 1, items, bytes);
+        settle_uncount(j, s, 1, items, bytes);
         (void)ranges_add(&j->settled, record.seq, record.seq);
         log_ask_flush(j);
     }

@@ -265,6 +265,8 @@ struct journal_entry *entry_new(void);
 void entry_add(struct journal *, struct journal_entry *);
 /* Out of everything, and frees it. Counts nothing. */
 void entry_remove(struct journal *, struct journal_entry *);
+/* If it was put back: as if it were taken again. */
+void entry_wait_no_more(struct journal *, struct journal_entry *);
 void entry_move(struct journal_entry *, struct segment *, uint64_t at);
 /* A place for the mask, all open. False: no memory. */
 bool entry_make_mask(struct journal_entry *);
@@ -288,6 +290,9 @@ int32_t append_note(struct journal *, struct journal_write *, struct note *);
 
 /* ---- settle.c ---- */
 
+/* Takes so much from what is not settled in the segment. */
+void settle_uncount(struct journal *, struct segment *, uint64_t records, uint64_t items,
+                    uint64_t bytes);
 /* The record has ended: counted, written soon, forgotten. */
 void settle_record(struct journal *, struct journal_entry *);
 /* [turn] Puts the log's own records that are due into j->house, at most `room` bytes. */

@@ -54,8 +54,7 @@ static void leave_segment(struct journal *j, struct segment *s)
     move_cursor(j, s->next, FORMAT_RECORDS_AT);
     if (lost.records == 0)
         return;
-    tally_sub(&s->open, lost.records, lost.items, lost.bytes);
-    tally_sub(&j->open, lost.records, lost.items, lost.bytes);
+    settle_uncount(j, s, lost.records, lost.items, lost.bytes);
     log_count_ended(j, JOURNAL_QUARANTINED, lost.records, lost.items);
     read_uncount(j, s, lost.records, lost.items, lost.bytes);
 }
@@ -246,9 +245,7 @@ static int32_t take(struct journal *j, const struct journal_record *record,
 {
     struct journal_entry *e = entry_find(j, record->seq);
     if (e && e->state == ENTRY_PUT_BACK) {
-        e->state = ENTRY_TAKEN;
-        list_take(&e->in_put_back);
-        tally_sub(&j->put_back, 1, e->open, e->bytes);
+        entry_wait_no_more(j, e);
     } else if (j->cursor && j->cursor->id == record->segment && j->cursor_at == record->at) {
         e = take_unread(j, record);
     } else {

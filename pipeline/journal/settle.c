@@ -13,10 +13,17 @@ enum {
 
 /* ---- items end ---- */
 
+void settle_uncount(struct journal *j, struct segment *s, uint64_t records, uint64_t items,
+                    uint64_t bytes)
+{
+    tally_sub(&s->open, records, items, bytes);
+    tally_sub(&j->open, records, items, bytes);
+}
+
 void settle_record(struct journal *j, struct journal_entry *e)
 {
-    tally_sub(&e->segment->open, 1, e->open, e->bytes);
-    tally_sub(&j->open, 1, e->open, e->bytes);
+    entry_wait_no_more(j, e);
+    settle_uncount(j, e->segment, 1, e->open, e->bytes);
     /* without memory it will be read again after the process has ended */
     (void)ranges_add(&j->settled, e->seq, e->seq);
     entry_remove(j, e);
@@ -51,8 +58,7 @@ uint32_t journal_settle(struct journal *j, uint64_t seq, uint32_t first, uint32_
     } else if (ended > 0) {
         e->open -= ended;
         j->settled_items += ended;
-        tally_sub(&e->segment->open, 0, ended, 0);
-        tally_sub(&j->open, 0, ended, 0);
+        settle_uncount(j, e->segment, 0, ended, 0);
         if (!e->in_changed.before && !e->forgetful)
             list_put(&j->changed, &e->in_changed);
         log_ask_flush(j);

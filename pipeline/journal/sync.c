@@ -35,15 +35,12 @@ void sync_heed_failure(struct journal *j)
         before = l->before;
         if (e->at < j->durable_at)
             continue;
-        tally_sub(&s->open, 1, e->open, e->bytes);
-        tally_sub(&j->open, 1, e->open, e->bytes);
-        if (e->state == ENTRY_PUT_BACK)
-            tally_sub(&j->put_back, 1, e->open, e->bytes);
+        entry_wait_no_more(j, e);
+        settle_uncount(j, s, 1, e->open, e->bytes);
         entry_remove(j, e);
     }
     const struct tally *lost = &j->unsynced_unread;
-    tally_sub(&s->open, lost->records, lost->items, lost->bytes);
-    tally_sub(&j->open, lost->records, lost->items, lost->bytes);
+    settle_uncount(j, s, lost->records, lost->items, lost->bytes);
     read_uncount(j, s, lost->records, lost->items, lost->bytes);
     j->unsynced_unread = (struct tally){0};
     s->end = j->durable_at;
